@@ -1,0 +1,56 @@
+"""What credits says, version 1."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from contracts.message import AccountId, Credits, Event, JobId, Version
+
+Balance = Annotated[int, Field(ge=0, description="Credits that can be spent afterwards.")]
+
+
+class _Movement(Event):
+    account_id: AccountId
+    version: Version
+    amount: Credits
+    available: Balance
+
+
+class BalanceGranted(_Movement):
+    """Credits of a plan, a purchase or a gift were added."""
+
+    type = "credits.balance.granted.v1"
+
+    reason: str
+
+
+class HoldPlaced(_Movement):
+    """Credits are set aside for a job."""
+
+    type = "credits.hold.placed.v1"
+
+    job_id: JobId
+
+
+class HoldCaptured(_Movement):
+    """The held credits are spent: the job was delivered."""
+
+    type = "credits.hold.captured.v1"
+
+    job_id: JobId
+
+
+class HoldReleased(_Movement):
+    """The held credits came back: the job ended without a result."""
+
+    type = "credits.hold.released.v1"
+
+    job_id: JobId
+
+
+class HoldExpired(_Movement):
+    """The held credits came back: the job never ended."""
+
+    type = "credits.hold.expired.v1"
+
+    job_id: JobId

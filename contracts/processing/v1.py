@@ -1,0 +1,145 @@
+"""What processing hears and says, version 1."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contracts.message import (
+    AccountId,
+    AttemptId,
+    Command,
+    Credits,
+    Event,
+    JobId,
+    PhotoId,
+    Pixels,
+    Tier,
+    Version,
+)
+from contracts.uploads.v1 import Quad
+
+
+class PreparePhoto(Command):
+    """Turn, flatten and clean one photo, and make its thumbnail."""
+
+    type = "processing.photo.prepare.v1"
+
+    photo_id: PhotoId
+    account_id: AccountId
+    tier: Tier
+    object_key: str
+    media_type: str
+    quad: Quad | None = None
+
+
+class PhotoPrepared(Event):
+    """Master and thumbnail are stored; the original is not needed any more."""
+
+    type = "processing.photo.prepared.v1"
+
+    photo_id: PhotoId
+    account_id: AccountId
+    master_key: str
+    thumbnail_key: str
+    width: Pixels
+    height: Pixels
+
+
+class PhotoUnusable(Event):
+    """The photo could not be prepared, and trying again would not help."""
+
+    type = "processing.photo.unusable.v1"
+
+    photo_id: PhotoId
+    account_id: AccountId
+    code: str
+    detail: str
+
+
+class StartAttempt(Command):
+    """Run one attempt of a job on the GPU."""
+
+    type = "processing.attempt.start.v1"
+
+    attempt_id: AttemptId
+    job_id: JobId
+    tier: Tier
+
+
+class CheckResult(Command):
+    """The GPU is done with an attempt: look at what it made."""
+
+    type = "processing.result.check.v1"
+
+    attempt_id: AttemptId
+    job_id: JobId
+    tier: Tier
+
+
+class _JobEvent(Event):
+    job_id: JobId
+    account_id: AccountId
+    version: Version
+
+
+class JobQueued(_JobEvent):
+    """The credits are held; the job waits for its photo and its turn."""
+
+    type = "processing.job.queued.v1"
+
+    job_kind: str
+    price: Credits
+    tier: Tier
+    photo_ids: list[PhotoId]
+
+
+class JobStarted(_JobEvent):
+    """An attempt of the job runs on a GPU."""
+
+    type = "processing.job.started.v1"
+
+    attempt: Annotated[int, Field(ge=1)]
+
+
+class JobChecking(_JobEvent):
+    """The GPU is done; the result is being checked."""
+
+    type = "processing.job.checking.v1"
+
+
+class JobCompleted(_JobEvent):
+    """The result is stored and may be seen; its credits are to be captured."""
+
+    type = "processing.job.completed.v1"
+
+    job_kind: str
+    price: Credits
+    result_key: str
+    sha256: str
+    width: Pixels
+    height: Pixels
+    engine: str
+    gpu_seconds: Annotated[float, Field(ge=0)]
+
+
+class JobFailed(_JobEvent):
+    """The job ended without a result; its credits come back."""
+
+    type = "processing.job.failed.v1"
+
+    code: str
+    detail: str
+
+
+class JobCancelled(_JobEvent):
+    """The user stopped the job; its credits come back."""
+
+    type = "processing.job.cancelled.v1"
+
+
+class JobRejected(_JobEvent):
+    """The job never started, for lack of credits or an unusable photo."""
+
+    type = "processing.job.rejected.v1"
+
+    code: Literal["insufficient-credits", "photo-unusable", "abandoned"]

@@ -1,0 +1,67 @@
+"""What uploads says, version 1."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from contracts.message import AccountId, Event, PhotoId, Pixels, Version
+
+Coordinate = Annotated[float, Field(ge=0, le=1, description="Part of the width or height.")]
+Quad = Annotated[
+    list[tuple[Coordinate, Coordinate]],
+    Field(
+        min_length=4,
+        max_length=4,
+        description="Corners of the print as seen upright, clockwise from the upper left.",
+    ),
+]
+
+
+class PhotoAccepted(Event):
+    """The bytes arrived and are a photo; it may be prepared."""
+
+    type = "uploads.photo.accepted.v1"
+
+    photo_id: PhotoId
+    account_id: AccountId
+    version: Version
+    object_key: str
+    media_type: str
+    size_bytes: Annotated[int, Field(gt=0)]
+    width: Pixels
+    height: Pixels
+    quad: Quad | None = None
+
+
+class PhotoRejected(Event):
+    """The bytes are no photo we can work with; they are deleted."""
+
+    type = "uploads.photo.rejected.v1"
+
+    photo_id: PhotoId
+    account_id: AccountId
+    version: Version
+    code: str
+    detail: str
+
+
+class PhotoReady(Event):
+    """The photo is flat, upright and clean; its original is deleted."""
+
+    type = "uploads.photo.ready.v1"
+
+    photo_id: PhotoId
+    account_id: AccountId
+    version: Version
+    width: Pixels
+    height: Pixels
+
+
+class PhotoDeleted(Event):
+    """The user deleted the photo; nothing of it may stay."""
+
+    type = "uploads.photo.deleted.v1"
+
+    photo_id: PhotoId
+    account_id: AccountId
+    version: Version

@@ -1,0 +1,249 @@
+"""RabbitMQ behind FastStream, with its unsafe defaults turned off in this one place.
+
+What a plain broker does, and what this module does instead:
+
+* an unroutable message is reported as sent → it raises (`on_return_raises`);
+* messages are transient → always persistent, always confirmed, always within `CONFIRM_TIMEOUT_S`;
+* publishing to a missing exchange breaks the channel that consumers share → every consumer has a
+  channel of its own;
+* prefetch is unlimited → every queue names its own;
+* a failing message is destroyed, or redelivered for ever → `Transient` errors come back after
+  5 s, 30 s and 5 min on a copy with our own `x-attempt`, everything else is parked in
+  `rk.dead.<service>` by the queue's policy. Nothing is ever requeued.
+
+A handler does its work in `delivery.transaction()`, where the inbox makes redelivery harmless.
+"""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from aiormq.exceptions import AMQPError
+from faststream import AckPolicy, BaseMiddleware, StreamMessage
+from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange
+from faststream.rabbit import RabbitQueue as Queue
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contracts.message import Envelope, Message
+from services.kit import inbox, telemetry
+from services.kit.db import Connection, is_transient
+
+CONFIRM_TIMEOUT_S = 10
+CONNECT_RETRY_S = 1
+HANDLERS_FINISH_WITHIN_S = 8
+BODY_BYTES_MAX = 256 * 1024
+RETRY_LEVELS = ("5s", "30s", "5m")
+
+log = structlog.get_logger()
+
+_EXCHANGES = {
+    "rk.events": RabbitExchange("rk.events", type=ExchangeType.TOPIC, declare=False),
+    "rk.commands": RabbitExchange("rk.commands", type=ExchangeType.DIRECT, declare=False),
+    "rk.progress": RabbitExchange("rk.progress", type=ExchangeType.TOPIC, declare=False),
+    "rk.gw": RabbitExchange("rk.gw", type=ExchangeType.TOPIC, declare=False),
+    **{
+        f"rk.retry.{level}": RabbitExchange(
+            f"rk.retry.{level}", type=ExchangeType.FANOUT, declare=False
+        )
+        for level in RETRY_LEVELS
+    },
+}
+_STRIPPED_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-", "x-acquired-")
+
+
+class Transient(Exception):  # noqa: N818  # it says how the failure is to be treated
+    """The same message may succeed later; deliver it again after a pause."""
+
+
+class AlreadyHandled(Exception):  # noqa: N818  # not a fault: the message is acknowledged
+    """The inbox knows this message; there is nothing to do."""
+
+
+class NotUnderstood(Exception):  # noqa: N818  # the message is parked, not retried
+    """No handler for this type, or a body that is not what its type promises."""
+
+
+class Delivery:
+    """One arrival of a message, and the transactions its handler may use."""
+
+    def __init__(self, engine: AsyncEngine, consumer: str, envelope: Envelope) -> None:
+        self.engine, self.consumer, self.envelope = engine, consumer, envelope
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """The transaction that acts on this message, once: it claims the inbox row first."""
+        async with self.engine.begin() as connection:
+            news = await inbox.claim(connection, consumer=self.consumer, event_id=self.envelope.id)
+            if not news:
+                raise AlreadyHandled
+            yield connection
+
+
+Handler = Callable[[Any, Delivery], Awaitable[None]]
+
+
+class RetryMiddleware(BaseMiddleware):
+    """Send a copy through a retry queue when the failure is transient; let the rest be parked."""
+
+    async def consume_scope(
+        self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
+    ) -> Any:
+        try:
+            return await call_next(msg)
+        except Exception as error:
+            attempt = int(msg.headers.get("x-attempt", 0))
+            if not _is_worth_retrying(error) or attempt >= len(RETRY_LEVELS):
+                log.exception("message.parked", message_id=msg.message_id, attempt=attempt)
+                raise
+            log.warning("message.retried", message_id=msg.message_id, error=repr(error)[:200])
+            await publish(
+                self.context.get("broker"),
+                msg.body,
+                exchange=f"rk.retry.{RETRY_LEVELS[attempt]}",
+                routing_key=self.context.get("handler_").queue.name,
+                message_id=msg.message_id,
+                message_type=msg.raw_message.type or "",
+                correlation_id=msg.correlation_id,
+                headers=_headers_of_copy(msg.headers) | {"x-attempt": attempt + 1},
+            )
+            return None
+
+
+def create_broker(url: str, *, name: str) -> RabbitBroker:
+    """A broker that is not connected yet; `start` connects it."""
+    return RabbitBroker(
+        url,
+        app_id=name,
+        default_channel=Channel(prefetch_count=1, on_return_raises=True),
+        middlewares=[RetryMiddleware],
+        graceful_timeout=HANDLERS_FINISH_WITHIN_S,
+        reconnect_interval=CONNECT_RETRY_S,
+        apply_types=False,
+        logger=None,
+    )
+
+
+async def start(broker: RabbitBroker) -> None:
+    """Connect and begin to consume, waiting for a RabbitMQ that is still starting."""
+    while True:
+        try:
+            return await broker.start()
+        except (AMQPError, OSError) as error:
+            log.warning("broker.unreachable", error=repr(error)[:200])
+            await asyncio.sleep(CONNECT_RETRY_S)
+
+
+async def publish(
+    broker: RabbitBroker,
+    body: bytes,
+    *,
+    exchange: str,
+    routing_key: str,
+    message_id: str,
+    message_type: str,
+    correlation_id: str | None,
+    headers: dict[str, Any] | None = None,
+    timestamp: datetime | None = None,
+) -> None:
+    """Publish and wait until the broker has it on disk; raise if no queue would get it."""
+    # FastStream's own `timeout` never reaches the client library.
+    async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+        await broker.publish(
+            body,
+            exchange=_EXCHANGES[exchange],
+            routing_key=routing_key,
+            mandatory=True,
+            persist=True,
+            message_id=message_id,
+            message_type=message_type,
+            correlation_id=correlation_id,
+            content_type="application/json",
+            headers=headers,
+            timestamp=timestamp,
+        )
+
+
+def listen(
+    broker: RabbitBroker,
+    engine: AsyncEngine,
+    *,
+    queue: str,
+    prefetch: int,
+    handlers: Mapping[type[Message], Handler],
+) -> None:
+    """Act on the messages of one queue, `prefetch` of them at a time."""
+    by_type = {message.type: (message, handler) for message, handler in handlers.items()}
+
+    async def on_delivery(message: StreamMessage[Any]) -> None:
+        envelope = read_envelope(message.body, message.message_id)
+        if envelope.type not in by_type:
+            raise NotUnderstood(f"{queue} does not hear {envelope.type}")
+        model, handler = by_type[envelope.type]
+        cause = telemetry.Cause(envelope.correlationid, envelope.id, envelope.traceparent)
+        with telemetry.caused_by(cause, doing=f"{queue} {envelope.type}"):
+            try:
+                body = model.model_validate(envelope.data)
+                await handler(body, Delivery(engine, queue, envelope))
+            except AlreadyHandled:
+                log.info("message.duplicate", message_id=str(envelope.id), type=envelope.type)
+
+    broker.subscriber(
+        Queue(queue, queue_type=QueueType.QUORUM, declare=False),
+        channel=Channel(prefetch_count=prefetch),
+        ack_policy=AckPolicy.REJECT_ON_ERROR,
+        decoder=_undecoded,
+        no_reply=True,
+    )(on_delivery)
+
+
+def read_envelope(body: bytes, message_id: str) -> Envelope:
+    """The envelope in a body, which is input like any other: bounded and validated."""
+    if len(body) > BODY_BYTES_MAX:
+        raise NotUnderstood(f"a body of {len(body)} bytes")
+    try:
+        envelope = Envelope.model_validate(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise NotUnderstood("the body is no CloudEvent") from error
+    if UUID(message_id) != envelope.id:
+        raise NotUnderstood("message_id and envelope differ")
+    return envelope
+
+
+async def run(broker: RabbitBroker) -> None:
+    """Consume until SIGTERM or SIGINT, then let running handlers finish."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stopped.set)
+    starting = asyncio.create_task(start(broker))
+    await asyncio.wait(
+        (starting, waiting := asyncio.create_task(stopped.wait())),
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    if not starting.done():
+        starting.cancel()
+        return
+    starting.result()
+    log.info("consumer.ready")
+    await waiting
+    await broker.stop()
+
+
+async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
+    return message
+
+
+def _is_worth_retrying(error: BaseException) -> bool:
+    if isinstance(error, Transient | OSError | TimeoutError | AMQPError):
+        return True
+    return is_transient(error)
+
+
+def _headers_of_copy(headers: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in headers.items() if not k.startswith(_STRIPPED_HEADERS)}

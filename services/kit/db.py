@@ -1,0 +1,81 @@
+"""One engine per process, one transaction per request or message, and time-ordered ids."""
+
+import os
+import time
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+CONNECT_TIMEOUT_S = 5
+STATEMENT_TIMEOUT_S = 30
+POOL_WAIT_S = 10
+
+RETRIED_SQLSTATES = {"40001", "40P01", "57P01", "57P02", "57P03", "53300"}
+"""Serialization failure, deadlock, server going down or coming up, too many connections."""
+
+Connection = AsyncConnection
+
+
+def create_engine(url: str, *, name: str, pool_size: int = 5) -> AsyncEngine:
+    """Connect lazily to `postgresql://…`; a dead connection is noticed before it is used."""
+    return create_async_engine(
+        asyncpg_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_S,
+        pool_pre_ping=True,
+        connect_args=_connect_args(name),
+    )
+
+
+def create_unpooled_engine(url: str, *, name: str) -> AsyncEngine:
+    """For session locks: the lock must die with its connection, so none is ever reused."""
+    return create_async_engine(
+        asyncpg_url(url),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args=_connect_args(name),
+    )
+
+
+def asyncpg_url(url: str) -> str:
+    """The same address with the driver named, as SQLAlchemy wants it."""
+    return url.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the database was merely away, so that the same work may succeed later.
+
+    A killed Postgres shows itself in asyncpg as `InternalClientError`, which belongs to no other
+    family of errors.
+    """
+    if isinstance(error, DBAPIError):
+        original = error.orig
+        if error.connection_invalidated or isinstance(error, InterfaceError | OperationalError):
+            return True
+        return getattr(original, "sqlstate", None) in RETRIED_SQLSTATES
+    return isinstance(error, asyncpg.InternalClientError | asyncpg.PostgresConnectionError)
+
+
+def uuid7() -> UUID:
+    """A new id that sorts by time of making (RFC 9562, version 7)."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=value)
+
+
+def _connect_args(name: str) -> dict[str, object]:
+    return {
+        "timeout": CONNECT_TIMEOUT_S,
+        "command_timeout": STATEMENT_TIMEOUT_S,
+        "server_settings": {
+            "application_name": name,
+            "jit": "off",
+            "idle_in_transaction_session_timeout": "60000",
+        },
+    }

@@ -1,0 +1,171 @@
+"""S3: signed addresses for browsers and workers, and bounded reads and writes for services.
+
+Every signature has an end. Bytes of users pass a service only where it must look at them.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aioboto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings
+
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3, 30
+TRIES_MAX = 4
+CONNECTIONS_MAX = 20
+CHUNK_BYTES = 1024 * 1024
+
+
+class StorageSettings(BaseSettings):
+    """Where the bucket is, and with which key."""
+
+    s3_endpoint: str | None = None
+    s3_public_endpoint: str | None = None
+    s3_region: str = "us-east-1"
+    s3_bucket: str
+    s3_access_key: SecretStr
+    s3_secret_key: SecretStr
+
+
+class NoSuchObject(Exception):  # noqa: N818  # an answer, not a fault
+    """There is no object of that key."""
+
+
+class ObjectTooLarge(Exception):  # noqa: N818  # an answer, not a fault
+    """The object is larger than the caller wanted to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPost:
+    """An address and the form fields that a browser must send with the file, file last."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class Storage:
+    """One private bucket."""
+
+    def __init__(self, client: Any, signer: Any, bucket: str) -> None:
+        self._client, self._signer, self._bucket = client, signer, bucket
+
+    async def sign_post(
+        self, key: str, *, bytes_min: int, bytes_max: int, expires_s: int
+    ) -> SignedPost:
+        """Let somebody upload one file to exactly this key, within these sizes, till then."""
+        post = await self._signer.generate_presigned_post(
+            self._bucket,
+            key,
+            Conditions=[["content-length-range", bytes_min, bytes_max]],
+            ExpiresIn=expires_s,
+        )
+        return SignedPost(post["url"], post["fields"])
+
+    async def sign_get(self, key: str, *, expires_s: int, download_as: str | None = None) -> str:
+        """Let somebody read one object; `download_as` makes browsers save it under that name."""
+        params = {"Bucket": self._bucket, "Key": key}
+        if download_as:
+            params["ResponseContentDisposition"] = f'attachment; filename="{download_as}"'
+        return str(
+            await self._signer.generate_presigned_url("get_object", params, ExpiresIn=expires_s)
+        )
+
+    async def sign_put(self, key: str, *, media_type: str, expires_s: int) -> str:
+        """Let somebody write one object that does not exist yet.
+
+        The writer must send `Content-Type: <media_type>` and `If-None-Match: *`.
+        """
+        params = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "ContentType": media_type,
+            "IfNoneMatch": "*",
+        }
+        return str(
+            await self._signer.generate_presigned_url("put_object", params, ExpiresIn=expires_s)
+        )
+
+    async def size(self, key: str) -> int:
+        """Bytes of an object, or `NoSuchObject`."""
+        with _absence():
+            head = await self._client.head_object(Bucket=self._bucket, Key=key)
+        return int(head["ContentLength"])
+
+    async def read_start(self, key: str, *, bytes_max: int) -> bytes:
+        """The first bytes of an object, at most `bytes_max`."""
+        with _absence():
+            answer = await self._client.get_object(
+                Bucket=self._bucket, Key=key, Range=f"bytes=0-{bytes_max - 1}"
+            )
+            async with answer["Body"] as body:
+                return bytes(await body.read(bytes_max))
+
+    async def download(self, key: str, path: Path, *, bytes_max: int) -> None:
+        """Write an object to a file without holding it in memory."""
+        with _absence():
+            answer = await self._client.get_object(Bucket=self._bucket, Key=key)
+        if answer["ContentLength"] > bytes_max:
+            raise ObjectTooLarge(key)
+        async with answer["Body"] as body:
+            with path.open("wb") as file:
+                async for chunk in body.iter_chunks(CHUNK_BYTES):
+                    file.write(chunk)
+
+    async def upload(self, path: Path, key: str, *, media_type: str) -> None:
+        """Store a file, replacing what was there."""
+        with path.open("rb") as file:
+            await self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=file, ContentType=media_type
+            )
+
+    async def delete(self, *keys: str) -> None:
+        """Delete objects; those that do not exist are no error."""
+        for key in keys:
+            await self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    async def check(self) -> None:
+        """Raise unless the bucket answers."""
+        await self._client.head_bucket(Bucket=self._bucket)
+
+
+@asynccontextmanager
+async def open_storage(settings: StorageSettings) -> AsyncIterator[Storage]:
+    """Connect to the bucket for as long as the process works."""
+    session = aioboto3.Session(
+        aws_access_key_id=settings.s3_access_key.get_secret_value(),
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+        region_name=settings.s3_region,
+    )
+    config = Config(
+        signature_version="s3v4",
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=CONNECTIONS_MAX,
+        retries={"total_max_attempts": TRIES_MAX, "mode": "standard"},
+        s3={"addressing_style": "path" if settings.s3_endpoint else "auto"},
+    )
+    public = settings.s3_public_endpoint or settings.s3_endpoint
+    async with (
+        session.client("s3", endpoint_url=settings.s3_endpoint, config=config) as client,
+        # Signatures cover the host, so they are made for the one that browsers reach.
+        session.client("s3", endpoint_url=public, config=config) as signer,
+    ):
+        yield Storage(client, signer, settings.s3_bucket)
+
+
+class _absence:  # noqa: N801  # reads as a statement: `with _absence():`
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in (
+            "404",
+            "NoSuchKey",
+            "NotFound",
+        ):
+            raise NoSuchObject from error

@@ -1,0 +1,93 @@
+"""Faces: where an old photo must not be touched carelessly, and where skin is.
+
+Haar cascades ship inside the OpenCV wheel, so no model is downloaded. Two of them look at the front
+of a face and one at its side. What any of them sees is protected, because a missed face may be
+damaged by the scratch remover; what the frontal ones agree on is certain, because a wrongly found
+face would be painted in skin tones.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+from cv2.typing import MatLike
+
+SEARCH_SIDE_MAX = 640
+SMALLEST_FACE = 0.045  # of the longer side
+NEIGHBOURS_STRICT = 8
+NEIGHBOURS = 4
+NEIGHBOURS_LENIENT = 2
+OVERLAP_SAME = 0.3
+FACES_MAX = 64
+EQUALISE_CLIP = 2.0
+
+
+class Box(NamedTuple):
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    box: Box
+    certain: bool  # sure enough to be painted as skin
+
+
+def find_faces(grey: MatLike) -> list[Face]:
+    """Find faces in an 8-bit grey picture, the largest first."""
+    scale = min(1.0, SEARCH_SIDE_MAX / max(grey.shape[:2]))
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = cv2.createCLAHE(EQUALISE_CLIP, (8, 8)).apply(small)
+
+    strict = _search(small, "frontalface_alt2", NEIGHBOURS_STRICT)
+    second = _search(small, "frontalface_default", NEIGHBOURS)
+    lenient = _search(small, "frontalface_alt2", NEIGHBOURS_LENIENT)
+    agreed = [box for box in second if _seen(box, lenient)]
+    sideways = _search(small, "profileface", NEIGHBOURS)
+    sideways += [_mirror(b, small) for b in _search(cv2.flip(small, 1), "profileface", NEIGHBOURS)]
+
+    faces: list[Face] = []
+    for certain, boxes in ((True, strict + agreed), (False, second + lenient + sideways)):
+        for box in boxes:
+            if not _seen(box, [face.box for face in faces]):
+                faces.append(Face(box, certain))
+    faces.sort(key=lambda face: face.box.width, reverse=True)
+    return [Face(_scaled(face.box, 1 / scale), face.certain) for face in faces[:FACES_MAX]]
+
+
+def _seen(box: Box, others: list[Box]) -> bool:
+    return any(_overlap(box, other) > OVERLAP_SAME for other in others)
+
+
+def _search(grey: MatLike, cascade: str, neighbours: int) -> list[Box]:
+    side = max(20, round(SMALLEST_FACE * max(grey.shape[:2])))
+    found = _cascade(cascade).detectMultiScale(
+        grey, scaleFactor=1.1, minNeighbors=neighbours, minSize=(side, side)
+    )
+    return [Box(*(int(value) for value in box)) for box in found]
+
+
+@cache
+def _cascade(name: str) -> cv2.CascadeClassifier:
+    folder = Path(cv2.__file__).parent / "data"
+    return cv2.CascadeClassifier(str(folder / f"haarcascade_{name}.xml"))
+
+
+def _mirror(box: Box, picture: MatLike) -> Box:
+    return box._replace(left=picture.shape[1] - box.left - box.width)
+
+
+def _scaled(box: Box, scale: float) -> Box:
+    return Box(*(round(value * scale) for value in box))
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over the smaller box: a face inside a face is the same face."""
+    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    shared = max(0, width) * max(0, height)
+    return shared / min(one.width * one.height, other.width * other.height)
