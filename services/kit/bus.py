@@ -28,6 +28,7 @@ from aiormq.exceptions import AMQPError
 from faststream import AckPolicy, BaseMiddleware, StreamMessage
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange
 from faststream.rabbit import RabbitQueue as Queue
+from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Envelope, Message
@@ -178,6 +179,9 @@ def listen(
     handlers: Mapping[type[Message], Handler],
 ) -> None:
     """Act on the messages of one queue, `prefetch` of them at a time."""
+    # FastStream would silently give a second subscriber the first one's channel and prefetch.
+    heard = [s.queue.name for s in broker.subscribers if isinstance(s, RabbitSubscriber)]
+    assert queue not in heard, queue
     by_type = {message.type: (message, handler) for message, handler in handlers.items()}
 
     async def on_delivery(message: StreamMessage[Any]) -> None:

@@ -3,17 +3,18 @@
 python-jose checks the signature; by itself it accepts tokens without `aud`, `exp` or `sub`,
 ignores `kid`, and dies of a deeply nested header. So everything around it is decided here, cheapest
 first: length, shape, a header parser that cannot nest, algorithm, key, signature, then every claim.
-All failures are one exception, `InvalidToken`; its text is for logs and never for the caller.
+Every failure is one exception, `InvalidToken`; its text is for logs and never for the caller.
 
 Keys are fetched at most once a minute, by one task however many wait, and are served stale for a
-day when the issuer is down. A verified token is remembered for at most a minute (so a withdrawn key
-counts within that time) and by its hash only (so a memory dump holds no tokens).
+day when the issuer is down. A verified token is remembered for at most a minute (a key that we no
+longer trust counts no longer than that), and by its hash only (our memory holds no tokens).
 
 Frameworks stay outside: `fetch_jwks` is given, and the HTTP layer turns `InvalidToken` into a 401.
 """
 
 import asyncio
 import json
+import math
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -22,31 +23,26 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import structlog
 from jose import jwk, jwt
 
-ALGORITHM = "RS256"
-TOKEN_LENGTH_MAX = 8_192
-HEADER_LENGTH_MAX = 512
-KEYS_MAX = 16
-MODULUS_BITS_MIN, MODULUS_BITS_MAX = 2_048, 8_192
-KEYS_FRESH_S = 3_600
-KEYS_STALE_S = 86_400
-FETCH_EVERY_S = 60
-FETCH_EVERY_WITHOUT_KEYS_S = 5  # a service that starts before its issuer should not wait a minute
-FETCH_TIMEOUT_S = 5
-LIFETIME_S_MAX = 86_400
-LEEWAY_S = 60
-VERIFIED_MAX = 10_000
-VERIFIED_FOR_S = 60
+log = structlog.get_logger()
+FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
 
-SEGMENTS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
-_MEMBER = r'"(alg|kid|typ)"\s*:\s*"([\w+-]{1,64})"'
-MEMBER = re.compile(_MEMBER, re.ASCII)
-HEADER = re.compile(rf"\s*\{{\s*{_MEMBER}(?:\s*,\s*{_MEMBER}){{0,2}}\s*\}}\s*", re.ASCII)
+ALGORITHM = "RS256"
+TOKEN_LENGTH_MAX, HEADER_LENGTH_MAX = 8_192, 512
+KEYS_MAX = 16
+MODULUS_LENGTHS = range(342, 1_367)  # base64 characters of 2,048 to 8,192 bits
+KEYS_FRESH_S, KEYS_STALE_S = 3_600, 86_400
+FETCH_EVERY_S, FETCH_TIMEOUT_S = 60, 5
+FETCH_EVERY_AT_START_S = 5  # a service that starts before its issuer should not wait a minute
+LIFETIME_S_MAX, LEEWAY_S = 86_400, 60
+VERIFIED_MAX, VERIFIED_FOR_S = 10_000, 60
+
 KEY_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 TOKEN_TYPES = {"JWT", "at+jwt"}
-SUBJECT = re.compile(r"[A-Za-z0-9][\w.|@:+=-]{0,254}", re.ASCII)
-MACHINE_SUBJECT = "@clients"
+# A subject that ends so is a program that signed in as itself: no person stands behind it.
+SUBJECT = re.compile(r"[A-Za-z0-9][\w.|@:+=-]{0,254}(?<!@clients)", re.ASCII)
 USER_GRANTS = {"authorization_code", "refresh_token"}
 ID_TOKEN_CLAIMS = {"nonce", "at_hash", "c_hash"}
 REQUIRED = {f"require_{claim}": True for claim in ("exp", "iat", "aud", "iss", "sub")}
@@ -74,42 +70,38 @@ class TokenVerifier:
         issuer: str,
         audience: str,
         allowed_clients: Collection[str],
-        fetch_jwks: Callable[[], Awaitable[dict[str, Any]]],
+        fetch_jwks: FetchKeys,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._issuer, self._audience = issuer, audience
+        self._issuer, self._audience, self._clock = issuer, audience, clock
         self._clients = frozenset(allowed_clients)
-        self._clock = clock
         self._keys = _IssuerKeys(fetch_jwks, clock)
-        self._verified: dict[bytes, tuple[float, jwk.Key, Principal]] = {}
+        self._verified: dict[bytes, tuple[float, Principal]] = {}
 
     async def verify(self, token: str) -> Principal:
         """The person this token speaks for, or `InvalidToken`."""
         try:
             return await self._verify(token)
-        except InvalidToken:
-            raise
         except Exception as error:  # noqa: BLE001  # jose and json raise many families
-            raise InvalidToken(type(error).__name__) from None
+            reason = str(error) if isinstance(error, InvalidToken) else type(error).__name__
+            raise InvalidToken(reason) from None
 
     async def _verify(self, token: str) -> Principal:
         _require(len(token) <= TOKEN_LENGTH_MAX, "length")
-        key_id = _key_id(token)
-        key = await self._keys.find(key_id)
         digest = sha256(token.encode()).digest()
-        if known := self._remembered(digest, key):
+        until, known = self._verified.get(digest, (-math.inf, None))
+        if known and self._clock() < until and time.time() < known.expires_at:
             return known
-        jwt.decode(
-            token,
-            key,
-            algorithms=[ALGORITHM],
-            audience=self._audience,
-            issuer=self._issuer,
-            options={**REQUIRED, "leeway": LEEWAY_S},
-        )
-        principal = self._principal(_claims(token))
-        self._remember(digest, key, principal)
+        header, payload, _ = map(_decoded, token.split("."))
+        key = await self._keys.find(_key_id(header))
+        options = {**REQUIRED, "leeway": LEEWAY_S}
+        jwt.decode(token, key, [ALGORITHM], options, audience=self._audience, issuer=self._issuer)
+        principal = self._principal(json.loads(payload, object_pairs_hook=_without_doubles))
+        self._verified.pop(digest, None)
+        if len(self._verified) >= VERIFIED_MAX:
+            del self._verified[next(iter(self._verified))]
+        self._verified[digest] = (self._clock() + VERIFIED_FOR_S, principal)
         return principal
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
@@ -117,60 +109,39 @@ class TokenVerifier:
         issued_at, expires_at = claims["iat"], claims["exp"]
         for moment in (issued_at, expires_at, claims.get("nbf", 0)):
             _require(type(moment) is int and moment >= 0, "time")
-        lifetime_s = expires_at - issued_at
-        _require(0 < lifetime_s <= LIFETIME_S_MAX + LEEWAY_S, "lifetime")
+        _require(0 < expires_at - issued_at <= LIFETIME_S_MAX + LEEWAY_S, "lifetime")
         _require(issued_at <= time.time() + LEEWAY_S, "issued later")
-
         audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-        _require(not ID_TOKEN_CLAIMS & claims.keys(), "an id token")
-        _require(not self._clients.intersection(audiences), "an id token")
+        for_the_client = self._clients.intersection(audiences) or ID_TOKEN_CLAIMS & claims.keys()
+        _require(not for_the_client, "an id token")
         _require(claims.get("azp") in self._clients, "client")
-
         grants = claims.get("gty", [])
         _require(USER_GRANTS.issuperset([grants] if isinstance(grants, str) else grants), "grant")
-        subject = claims["sub"]
-        _require(SUBJECT.fullmatch(subject) is not None, "subject")
-        _require(not subject.endswith(MACHINE_SUBJECT), "a machine")
-        return Principal(
-            subject, claims["azp"], frozenset(claims.get("scope", "").split()), expires_at
-        )
-
-    def _remembered(self, digest: bytes, key: jwk.Key) -> Principal | None:
-        until, signed_with, principal = self._verified.get(digest, (0.0, None, None))
-        if principal is None or signed_with is not key:
-            return None
-        return principal if self._clock() < until and time.time() < principal.expires_at else None
-
-    def _remember(self, digest: bytes, key: jwk.Key, principal: Principal) -> None:
-        self._verified.pop(digest, None)
-        if len(self._verified) >= VERIFIED_MAX:
-            del self._verified[next(iter(self._verified))]
-        self._verified[digest] = (self._clock() + VERIFIED_FOR_S, key, principal)
+        _require(SUBJECT.fullmatch(claims["sub"]) is not None, "subject")
+        scopes = frozenset(claims.get("scope", "").split())
+        return Principal(claims["sub"], claims["azp"], scopes, expires_at)
 
 
 class _IssuerKeys:
     """The issuer's public keys: fetched when needed, and not more often than allowed."""
 
-    def __init__(
-        self, fetch: Callable[[], Awaitable[dict[str, Any]]], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, fetch: FetchKeys, clock: Callable[[], float]) -> None:
         self._fetch, self._clock = fetch, clock
         self._keys: dict[str, jwk.Key] = {}
-        self._fetched_at = self._tried_at = -float("inf")
+        self._fetched_at = self._tried_at = -math.inf
         self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> jwk.Key:
-        age_s = self._clock() - self._fetched_at
-        if key_id not in self._keys or age_s > KEYS_FRESH_S:
+        if key_id not in self._keys or self._clock() - self._fetched_at > KEYS_FRESH_S:
             await self._refresh()
-        _require(self._clock() - self._fetched_at <= KEYS_STALE_S, "no keys")
-        _require(key_id in self._keys, "unknown key")
+        is_usable = key_id in self._keys and self._clock() - self._fetched_at <= KEYS_STALE_S
+        _require(is_usable, "unknown key")
         return self._keys[key_id]
 
     async def _refresh(self) -> None:
         """Join the fetch that runs, or start one if the last is long enough ago."""
         if self._refreshing is None:
-            pause_s = FETCH_EVERY_S if self._keys else FETCH_EVERY_WITHOUT_KEYS_S
+            pause_s = FETCH_EVERY_S if math.isfinite(self._fetched_at) else FETCH_EVERY_AT_START_S
             if self._clock() - self._tried_at < pause_s:
                 return
             self._tried_at = self._clock()
@@ -185,7 +156,45 @@ class _IssuerKeys:
             _require(isinstance(published, list) and len(published) <= KEYS_MAX, "key set")
             self._keys = dict(filter(None, map(_usable, reversed(published))))
             self._fetched_at = self._clock()
-        except Exception:  # noqa: BLE001, S110  # whatever went wrong, the keys we have still serve
-            pass
+        except Exception as error:  # noqa: BLE001  # whatever it was, the keys we have still serve
+            log.warning("issuer.keys.unavailable", error=type(error).__name__)
         finally:
             self._refreshing = None
+
+
+def _usable(key: Any) -> tuple[str, jwk.Key] | None:
+    """A published key as python-jose wants it; none if it is not one for our signatures."""
+    try:
+        _require(key["kty"] == "RSA" and len(key["n"]) in MODULUS_LENGTHS, "key")
+        _require(key.get("alg") in (None, ALGORITHM) and key.get("use") in (None, "sig"), "use")
+        return key["kid"], jwk.construct({m: key[m] for m in ("kty", "n", "e")}, ALGORITHM)
+    except Exception:  # noqa: BLE001  # one strange key must not hide the good ones
+        return None
+
+
+def _decoded(segment: str) -> bytes:
+    data = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    _require(urlsafe_b64encode(data).rstrip(b"=") == segment.encode(), "not canonical")
+    return data
+
+
+def _key_id(header: bytes) -> str:
+    """The key a header names, if the header is flat and says nothing we do not know."""
+    is_flat = len(header) <= HEADER_LENGTH_MAX and header.count(b"{") == 1 and b"[" not in header
+    _require(is_flat, "header")
+    members = json.loads(header.decode(), object_pairs_hook=_without_doubles)
+    _require(members.keys() <= {"alg", "kid", "typ"}, "header")
+    _require(members["alg"] == ALGORITHM and members.get("typ", "JWT") in TOKEN_TYPES, "type")
+    _require(KEY_ID.fullmatch(members["kid"]) is not None, "kid")
+    return str(members["kid"])
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    _require(len(members) == len(pairs), "doubled member")
+    return members
+
+
+def _require(condition: bool, reason: str) -> None:  # noqa: FBT001  # reads as an assertion
+    if not condition:
+        raise InvalidToken(reason)
