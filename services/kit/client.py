@@ -47,11 +47,12 @@ class ServiceClient:
         account_id: UUID | None,
         query: Mapping[str, str] | None = None,
         json: Any = None,
+        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request; whatever keeps an answer from coming is `Unavailable`.
 
-        Methods that may be repeated are sent once more when the connection breaks.
+        `body` is for what is encoded already. Methods that may be repeated are sent once more when the connection breaks.
         """
         token = self._tokens.token(account_id)
         tries = TRIES_OF_SAFE_METHODS if method in SAFE_METHODS else 1
@@ -62,6 +63,7 @@ class ServiceClient:
                     path,
                     params=query,
                     json=json,
+                    data=body,
                     headers={"authorization": f"Bearer {token}", **(headers or {})},
                 )
             except (aiohttp.ClientError, TimeoutError) as error:

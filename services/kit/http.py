@@ -23,6 +23,8 @@ from services.kit.problems import Problem, Unauthenticated, Unavailable
 BODY_BYTES_MAX = 64 * 1024
 FAULTS_SHOWN_MAX = 10
 
+_CODES = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+
 log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[None]]
@@ -34,13 +36,6 @@ class InvalidRequest(Problem):
 
     status = 422
     title = "The request is not valid"
-
-
-class BodyTooLarge(Problem):
-    """More bytes than any request of ours needs."""
-
-    status = 413
-    title = "The request is too large"
 
 
 def create_service(
@@ -198,7 +193,7 @@ async def _show_invalid_request(request: Request, error: Exception) -> Response:
 
 async def _show_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
+    code = _CODES.get(error.status_code, "refused")
     document: dict[str, Any] = {
         "type": "about:blank",
         "title": str(error.detail),
@@ -238,9 +233,8 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > BODY_BYTES_MAX:
-            raise BodyTooLarge(
-                f"A request may have {BODY_BYTES_MAX} bytes.", bytes_max=BODY_BYTES_MAX
-            )
+            # FastAPI turns anything but its own exception into "could not parse the body".
+            raise HTTPException(413, f"A request may have {BODY_BYTES_MAX} bytes.")
         return message
 
     return bounded

@@ -36,6 +36,7 @@ def _upgrade(connection: Connection, service: str) -> None:
     config.attributes["schema"] = service
     if _current(connection, service) == ScriptDirectory.from_config(config).get_current_head():
         return
+    connection.commit()  # looking began a transaction, and its level cannot be changed inside
     connection.execution_options(isolation_level="READ COMMITTED")
     command.upgrade(config, "head")
     connection.commit()

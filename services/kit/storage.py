@@ -6,12 +6,14 @@ Every signature has an end. Bytes of users pass a service only where it must loo
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import aioboto3
+import aiohttp
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
@@ -34,6 +36,10 @@ class StorageSettings(BaseSettings):
 
 class NoSuchObject(Exception):  # noqa: N818  # an answer, not a fault
     """There is no object of that key."""
+
+
+class StorageAway(ConnectionError):
+    """S3 does not answer right now; the same call may succeed later."""
 
 
 class ObjectTooLarge(Exception):  # noqa: N818  # an answer, not a fault
@@ -92,45 +98,55 @@ class Storage:
 
     async def size(self, key: str) -> int:
         """Bytes of an object, or `NoSuchObject`."""
-        with _absence():
+        with _answers():
             head = await self._client.head_object(Bucket=self._bucket, Key=key)
         return int(head["ContentLength"])
 
     async def read_start(self, key: str, *, bytes_max: int) -> bytes:
         """The first bytes of an object, at most `bytes_max`."""
-        with _absence():
-            answer = await self._client.get_object(
-                Bucket=self._bucket, Key=key, Range=f"bytes=0-{bytes_max - 1}"
-            )
-            async with answer["Body"] as body:
-                return bytes(await body.read(bytes_max))
+        return await self._read(key, f"bytes=0-{bytes_max - 1}", bytes_max=bytes_max)
+
+    async def read_end(self, key: str, *, bytes_max: int) -> bytes:
+        """The last bytes of an object, at most `bytes_max`."""
+        return await self._read(key, f"bytes=-{bytes_max}", bytes_max=bytes_max)
 
     async def download(self, key: str, path: Path, *, bytes_max: int) -> None:
         """Write an object to a file without holding it in memory."""
-        with _absence():
+        with _answers():
             answer = await self._client.get_object(Bucket=self._bucket, Key=key)
-        if answer["ContentLength"] > bytes_max:
-            raise ObjectTooLarge(key)
-        async with answer["Body"] as body:
-            with path.open("wb") as file:
-                async for chunk in body.iter_chunks(CHUNK_BYTES):
-                    file.write(chunk)
+            if answer["ContentLength"] > bytes_max:
+                raise ObjectTooLarge(key)
+            async with answer["Body"] as body:
+                with path.open("wb") as file:
+                    async for chunk in body.iter_chunks(CHUNK_BYTES):
+                        file.write(chunk)
 
     async def upload(self, path: Path, key: str, *, media_type: str) -> None:
         """Store a file, replacing what was there."""
-        with path.open("rb") as file:
+        with _answers(), path.open("rb") as file:
             await self._client.put_object(
                 Bucket=self._bucket, Key=key, Body=file, ContentType=media_type
             )
 
     async def delete(self, *keys: str) -> None:
         """Delete objects; those that do not exist are no error."""
-        for key in keys:
-            await self._client.delete_object(Bucket=self._bucket, Key=key)
+        with _answers():
+            for key in keys:
+                await self._client.delete_object(Bucket=self._bucket, Key=key)
 
     async def check(self) -> None:
         """Raise unless the bucket answers."""
-        await self._client.head_bucket(Bucket=self._bucket)
+        with _answers():
+            await self._client.head_bucket(Bucket=self._bucket)
+
+    async def _read(self, key: str, span: str, *, bytes_max: int) -> bytes:
+        with _answers():
+            answer = await self._client.get_object(Bucket=self._bucket, Key=key, Range=span)
+            if answer["ContentLength"] > bytes_max:
+                raise ObjectTooLarge(key)
+            async with answer["Body"] as body:
+                # All of it: `read(n)` gives what happens to have arrived.
+                return bytes(await body.read())
 
 
 @asynccontextmanager
@@ -158,14 +174,20 @@ async def open_storage(settings: StorageSettings) -> AsyncIterator[Storage]:
         yield Storage(client, signer, settings.s3_bucket)
 
 
-class _absence:  # noqa: N801  # reads as a statement: `with _absence():`
+class _answers:  # noqa: N801  # reads as a statement: `with _answers():`
+    """Turn the many errors of the S3 client into the two that callers can act on."""
+
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] in (
-            "404",
-            "NoSuchKey",
-            "NotFound",
-        ):
-            raise NoSuchObject from error
+        if isinstance(error, ClientError):
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+                raise NoSuchObject from error
+            if (
+                error.response["ResponseMetadata"]["HTTPStatusCode"]
+                >= HTTPStatus.INTERNAL_SERVER_ERROR
+            ):
+                raise StorageAway("S3 failed") from error
+        if isinstance(error, HTTPClientError | aiohttp.ClientError):
+            raise StorageAway("S3 does not answer") from error

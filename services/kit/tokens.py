@@ -98,7 +98,6 @@ class TokenVerifier:
         options = {**REQUIRED, "leeway": LEEWAY_S}
         jwt.decode(token, key, [ALGORITHM], options, audience=self._audience, issuer=self._issuer)
         principal = self._principal(json.loads(payload, object_pairs_hook=_without_doubles))
-        self._verified.pop(digest, None)
         if len(self._verified) >= VERIFIED_MAX:
             del self._verified[next(iter(self._verified))]
         self._verified[digest] = (self._clock() + VERIFIED_FOR_S, principal)
@@ -108,7 +107,7 @@ class TokenVerifier:
         """What the claims say, once each is of the right type and within its limits."""
         issued_at, expires_at = claims["iat"], claims["exp"]
         for moment in (issued_at, expires_at, claims.get("nbf", 0)):
-            _require(type(moment) is int and moment >= 0, "time")
+            _require(type(moment) is int, "time")
         _require(0 < expires_at - issued_at <= LIFETIME_S_MAX + LEEWAY_S, "lifetime")
         _require(issued_at <= time.time() + LEEWAY_S, "issued later")
         audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
@@ -167,7 +166,7 @@ def _usable(key: Any) -> tuple[str, jwk.Key] | None:
     try:
         _require(key["kty"] == "RSA" and len(key["n"]) in MODULUS_LENGTHS, "key")
         _require(key.get("alg") in (None, ALGORITHM) and key.get("use") in (None, "sig"), "use")
-        return key["kid"], jwk.construct({m: key[m] for m in ("kty", "n", "e")}, ALGORITHM)
+        return str(key["kid"]), jwk.construct({m: key[m] for m in ("kty", "n", "e")}, ALGORITHM)
     except Exception:  # noqa: BLE001  # one strange key must not hide the good ones
         return None
 

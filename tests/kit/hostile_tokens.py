@@ -16,6 +16,7 @@ from tests.kit.minting import (
     ISSUER,
     OTHER_CLIENT,
     claims,
+    elliptic_key,
     encoded,
     private_key,
     published,
@@ -126,6 +127,7 @@ WRONG_HEADER: dict[str, Forgery] = {
     "kid of 65 characters": headed(kid="k" * 65),
     "kid an array": headed(kid=["new"]),
     "kid a number": headed(kid=1),
+    "600 blanks": with_header('{"alg":"RS256","kid":"new"' + " " * 600 + "}"),
     "not JSON": with_header("RS256"),
     "JSON string": with_header('"{"'),
     "JSON array": with_header("[]"),
@@ -133,7 +135,8 @@ WRONG_HEADER: dict[str, Forgery] = {
     "alg twice": with_header('{"alg":"none","alg":"RS256","kid":"new"}'),
     "kid twice": with_header('{"alg":"RS256","kid":"old","kid":"new"}'),
     "3,000 deep": with_header('{"alg":"RS256","kid":"new","x":' + "[" * 1_500 + "]" * 1_500 + "}"),
-    "300 deep in objects": with_header('{"a":' * 60 + "1" + "}" * 60),
+    "100 deep": with_header('{"kid":"new","alg":' + "[" * 100 + "]" * 100 + "}"),
+    "60 deep in objects": with_header('{"kid":' * 60 + "1" + "}" * 60),
 }
 
 WRONG_CLAIMS: dict[str, Forgery] = {
@@ -214,4 +217,18 @@ HOSTILE = {
         ("signature", WRONG_SIGNATURE),
     )
     for name, forge in rows.items()
+}
+
+STRANGE_KEYS: dict[str, Callable[[], Any]] = {
+    "none": list,
+    "not a list": lambda: published("new"),
+    "null": lambda: None,
+    "a shared secret": lambda: [{"kty": "oct", "kid": "new", "k": "c2VjcmV0"}],
+    "elliptic": lambda: [elliptic_key()],
+    "for encryption": lambda: [published("new", use="enc")],
+    "for another algorithm": lambda: [published("new", alg="RS512")],
+    "without a modulus": lambda: [{"kty": "RSA", "kid": "new", "e": "AQAB"}],
+    "without a name": lambda: [published("new", kid=None)],
+    "of another person": lambda: [published("thief", kid="new")],
+    "17 of them": lambda: [published("new", kid=f"k{n}") for n in range(16)] + [published("new")],
 }

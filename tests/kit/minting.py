@@ -21,15 +21,14 @@ def encoded(data: bytes) -> str:
 
 
 @cache
-def private_key(name: str, bits: int = 2_048) -> rsa.RSAPrivateKey:
-    assert name
-    return rsa.generate_private_key(65_537, bits)
+def private_key(name: str) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65_537, 1_024 if name == "short" else 2_048)
 
 
-def published(name: str, *, bits: int = 2_048, **members: Any) -> dict[str, Any]:
+def published(name: str, **members: Any) -> dict[str, Any]:
     """A key as the issuer shows it."""
-    numbers = private_key(name, bits).public_key().public_numbers()
-    modulus = encoded(numbers.n.to_bytes(bits // 8, "big"))
+    numbers = private_key(name).public_key().public_numbers()
+    modulus = encoded(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8, "big"))
     key = {"kty": "RSA", "kid": name, "use": "sig", "alg": "RS256", "n": modulus, "e": "AQAB"}
     return key | members
 
