@@ -46,7 +46,11 @@ def find_faces(grey: MatLike) -> list[Face]:
     strict = _search(small, "frontalface_alt2", NEIGHBOURS_STRICT)
     second = _search(small, "frontalface_default", NEIGHBOURS)
     lenient = _search(small, "frontalface_alt2", NEIGHBOURS_LENIENT)
-    agreed = [box for box in second if _seen(box, lenient)]
+    agreed = [
+        box
+        for box in _search(small, "frontalface_default", NEIGHBOURS_STRICT)
+        if _seen(box, lenient)
+    ]
     sideways = _search(small, "profileface", NEIGHBOURS)
     sideways += [_mirror(b, small) for b in _search(cv2.flip(small, 1), "profileface", NEIGHBOURS)]
 

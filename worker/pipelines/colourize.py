@@ -1,0 +1,11 @@
+"""Colourize one photo."""
+
+from worker.engines import Engine
+from worker.order import Options
+from worker.pictures import Picture
+from worker.stages import Stages
+
+
+def run(engine: Engine, photo: Picture, options: Options, stage: Stages) -> Picture:
+    with stage("colourize"):
+        return engine.colourize(photo, seed=options.seed, note=options.note)
