@@ -52,7 +52,8 @@ class ServiceClient:
     ) -> Answer:
         """Send one request; whatever keeps an answer from coming is `Unavailable`.
 
-        `body` is for what is encoded already. Methods that may be repeated are sent once more when the connection breaks.
+        `body` is for what is encoded already. Methods that may be repeated are sent once more when
+        the connection breaks.
         """
         token = self._tokens.token(account_id)
         tries = TRIES_OF_SAFE_METHODS if method in SAFE_METHODS else 1

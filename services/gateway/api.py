@@ -1,0 +1,132 @@
+"""Photos, credits and plans: asked of the services that own them, for whoever is signed in."""
+
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from services.gateway import accounts, schemas
+from services.gateway.openapi import ANYBODY, takes
+from services.gateway.parts import Gateway
+from services.gateway.upstream import PageCursor, PageLimit, ask, page_passed_back, passed_back
+from services.gateway.visitors import ANYONE, Reader, Writer
+
+router = APIRouter(prefix="/v1", generate_unique_id_function=lambda route: route.name)
+
+PhotoState = Literal["begun", "accepted", "ready", "rejected"]
+
+
+@router.get("/me", tags=["account"])
+async def read_me(visitor: Reader, gateway: Gateway) -> schemas.Me:
+    """Who is signed in."""
+    async with gateway.engine.begin() as connection:
+        email = await accounts.email_of(connection, visitor.account_id)
+    return schemas.Me(account_id=visitor.account_id, email=email)
+
+
+@router.post(
+    "/photos",
+    status_code=201,
+    response_model=schemas.PhotoBegun,
+    openapi_extra=takes(schemas.BeginPhoto),
+    tags=["photos"],
+)
+async def begin_photo(request: Request, visitor: Writer, gateway: Gateway) -> Response:
+    """Announce a photo; the answer says where and how to upload its bytes."""
+    body = await request.body()
+    account_id = visitor.account_id
+    return passed_back(
+        await ask(gateway.uploads, "POST", "/v1/photos", account_id=account_id, body=body)
+    )
+
+
+@router.post(
+    "/photos/{photo_id}/complete",
+    status_code=202,
+    response_model=schemas.Photo,
+    openapi_extra=takes(schemas.CompletePhoto, is_required=False),
+    tags=["photos"],
+)
+async def complete_photo(
+    photo_id: UUID, request: Request, visitor: Writer, gateway: Gateway
+) -> Response:
+    """Say that the bytes are uploaded. They are looked at now; a refusal says why."""
+    path, body = f"/v1/photos/{photo_id}/complete", await request.body()
+    account_id = visitor.account_id
+    return passed_back(
+        await ask(gateway.uploads, "POST", path, account_id=account_id, body=body or b"{}")
+    )
+
+
+@router.get("/photos", response_model=schemas.PhotoPage, tags=["photos"])
+async def list_photos(
+    *,
+    request: Request,
+    visitor: Reader,
+    gateway: Gateway,
+    limit: PageLimit = 20,
+    cursor: PageCursor = None,
+    state: PhotoState | None = None,
+) -> Response:
+    """The account's photos, newest first."""
+    query = {"limit": limit, "cursor": cursor, "state": state}
+    account_id = visitor.account_id
+    answer = await ask(gateway.uploads, "GET", "/v1/photos", account_id=account_id, query=query)
+    return page_passed_back(request, answer)
+
+
+@router.get("/photos/{photo_id}", response_model=schemas.Photo, tags=["photos"])
+async def read_photo(photo_id: UUID, visitor: Reader, gateway: Gateway) -> Response:
+    """One photo."""
+    path, account_id = f"/v1/photos/{photo_id}", visitor.account_id
+    return passed_back(await ask(gateway.uploads, "GET", path, account_id=account_id))
+
+
+@router.delete("/photos/{photo_id}", status_code=204, tags=["photos"])
+async def delete_photo(photo_id: UUID, visitor: Writer, gateway: Gateway) -> Response:
+    """Delete a photo and everything made of its bytes."""
+    path, account_id = f"/v1/photos/{photo_id}", visitor.account_id
+    return passed_back(await ask(gateway.uploads, "DELETE", path, account_id=account_id))
+
+
+@router.get("/credits", response_model=schemas.Balance, tags=["credits"])
+async def read_credits(visitor: Reader, gateway: Gateway) -> Response:
+    """How many credits can be spent now, and how many are set aside."""
+    account_id = visitor.account_id
+    return passed_back(await ask(gateway.credits, "GET", "/v1/credits", account_id=account_id))
+
+
+@router.get("/credits/receipts", response_model=schemas.ReceiptPage, tags=["credits"])
+async def list_receipts(
+    request: Request,
+    visitor: Reader,
+    gateway: Gateway,
+    limit: PageLimit = 20,
+    cursor: PageCursor = None,
+) -> Response:
+    """Every movement of credits, newest first."""
+    query, account_id = {"limit": limit, "cursor": cursor}, visitor.account_id
+    answer = await ask(
+        gateway.credits, "GET", "/v1/credits/receipts", account_id=account_id, query=query
+    )
+    return page_passed_back(request, answer)
+
+
+@router.get(
+    "/plans",
+    response_model=schemas.Plans,
+    openapi_extra=ANYBODY,
+    dependencies=[ANYONE],
+    tags=["plans"],
+)
+async def list_plans(gateway: Gateway) -> Response:
+    """What can be subscribed to or bought."""
+    return passed_back(await ask(gateway.billing, "GET", "/v1/plans", account_id=None))
+
+
+@router.get("/subscription", response_model=schemas.Subscription, tags=["plans"])
+async def read_subscription(visitor: Reader, gateway: Gateway) -> Response:
+    """The plan of this account."""
+    account_id = visitor.account_id
+    return passed_back(await ask(gateway.billing, "GET", "/v1/subscription", account_id=account_id))

@@ -1,0 +1,90 @@
+"""Refusals of the gateway, in domain words."""
+
+from uuid import UUID
+
+from services.kit.problems import Problem
+
+
+class IdempotencyKeyRequired(Problem):
+    """What spends credits must carry the caller's own name for the attempt."""
+
+    status = 400
+    title = "An Idempotency-Key is needed"
+
+    def __init__(self) -> None:
+        super().__init__("Send an Idempotency-Key header of 1 to 255 printable characters.")
+
+
+class IdempotencyKeyReused(Problem):
+    """The key names another request."""
+
+    status = 422
+    title = "This Idempotency-Key belongs to another request"
+
+    def __init__(self) -> None:
+        super().__init__("The key was used within 24 hours with another body; choose a new one.")
+
+
+class RequestInFlight(Problem):
+    """The first request with this key has not been answered yet."""
+
+    status = 409
+    title = "The first request is still being answered"
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__(
+            "A request with this Idempotency-Key is being answered.", retry_after_s=retry_after_s
+        )
+
+
+class PhotoUnusable(Problem):
+    """The photo was refused; no job can be done with it."""
+
+    status = 409
+    title = "This photo cannot be used"
+
+    def __init__(self, photo_id: UUID, *, reason: object) -> None:
+        super().__init__("The photo was refused when it was uploaded.", photo_id=str(photo_id))
+        self.facts["problem"] = reason
+
+
+class TooManyRequests(Problem):
+    """The caller is faster than its limit allows."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, *, limit: str, retry_after_s: int) -> None:
+        super().__init__(
+            f"Wait {retry_after_s} s and send the request again.",
+            limit=limit,
+            retry_after_s=retry_after_s,
+        )
+
+
+class TooManyStreams(Problem):
+    """The account listens in too many places at once."""
+
+    status = 429
+    title = "Too many event streams"
+
+    def __init__(self, *, streams_max: int, retry_after_s: int) -> None:
+        super().__init__(
+            f"An account may hold {streams_max} event streams; close one.",
+            streams_max=streams_max,
+            retry_after_s=retry_after_s,
+        )
+
+
+class CrossSiteRequest(Problem):
+    """A browser sent the session cookie on behalf of another site."""
+
+    status = 403
+    title = "Refused: the request comes from another site"
+
+    def __init__(self) -> None:
+        super().__init__("Changes with a session cookie are accepted from our own pages only.")
+
+
+class LoginFailed(Exception):  # noqa: N818  # what happened; the browser is sent back to the page
+    """The sign-in did not end in a person we know. The reason is a word for logs."""

@@ -1,0 +1,141 @@
+"""The user's event feed: what happened to their photos, jobs and credits, numbered without gaps.
+
+Replay and live use the same query, so that nothing can fall between them. What is shown is named
+field by field: an event may gain an internal field without anyone seeing it.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from contracts.billing import v1 as billing
+from contracts.credits import v1 as credits_
+from contracts.message import Message
+from contracts.processing import v1 as processing
+from contracts.uploads import v1 as uploads
+from services.kit.db import Connection
+
+KEPT_DAYS = 7
+PAGE = 500
+FORGOTTEN_AT_ONCE_MAX = 5_000
+
+_PHOTO = ("photo_id", "version")
+_JOB = ("job_id", "version")
+_BALANCE = ("version", "amount", "available")
+_HOLD = (*_BALANCE, "job_id")
+
+SHOWN: dict[type[Message], tuple[str, ...]] = {
+    uploads.PhotoAccepted: (*_PHOTO, "media_type", "size_bytes", "width", "height"),
+    uploads.PhotoRejected: (*_PHOTO, "code", "detail"),
+    uploads.PhotoReady: (*_PHOTO, "width", "height"),
+    uploads.PhotoDeleted: _PHOTO,
+    processing.JobQueued: (*_JOB, "job_kind", "price", "tier", "photo_ids"),
+    processing.JobStarted: (*_JOB, "attempt"),
+    processing.JobChecking: _JOB,
+    processing.JobCompleted: (*_JOB, "job_kind", "price", "width", "height", "engine"),
+    processing.JobFailed: (*_JOB, "code", "detail"),
+    processing.JobCancelled: _JOB,
+    credits_.BalanceGranted: (*_BALANCE, "reason"),
+    credits_.HoldPlaced: _HOLD,
+    credits_.HoldCaptured: _HOLD,
+    credits_.HoldReleased: _HOLD,
+    credits_.HoldExpired: _HOLD,
+    billing.PlanChanged: ("version", "plan", "tier", "credits_monthly"),
+}
+
+_APPEND = text(
+    """
+    with counted as (
+        insert into feeds as feed (account_id, last_seq) values (:account_id, 1)
+        on conflict (account_id) do update set last_seq = feed.last_seq + 1
+        returning account_id, last_seq
+    )
+    insert into user_events (account_id, seq, type, time, payload)
+    select account_id, last_seq, :type, :time, cast(:payload as jsonb) from counted
+    returning seq
+    """
+)
+_LAST = text("select last_seq from feeds where account_id = :account_id")
+_NEXT = text("select min(seq) from user_events where account_id = :account_id and seq > :seen")
+_READ = text(
+    "select seq, type, time, payload from user_events"
+    " where account_id = :account_id and seq > :after order by seq limit :page"
+)
+_FORGET = text(
+    """
+    delete from user_events where (account_id, seq) in (
+        select account_id, seq from user_events
+        where recorded_at < now() - make_interval(days => :days)
+        order by recorded_at limit :at_once for update skip locked
+    )
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """One row of the feed."""
+
+    seq: int
+    type: str
+    time: datetime
+    data: dict[str, Any]
+
+
+def name_of(message: type[Message]) -> str:
+    """What users call an event: `processing.job.completed.v1` without its version."""
+    return message.type.rpartition(".")[0]
+
+
+def shown(message: Message) -> dict[str, Any]:
+    """What the user may see of an event."""
+    return message.model_dump(mode="json", include=set(SHOWN[type(message)]))
+
+
+async def append(
+    connection: Connection, account_id: UUID, message: Message, *, time: datetime
+) -> int:
+    """Add an event to its account's feed; its number.
+
+    Writers of one account wait for one another, so that a higher number is never visible first.
+    """
+    row = {
+        "account_id": account_id,
+        "type": name_of(type(message)),
+        "time": time,
+        "payload": json.dumps(shown(message)),
+    }
+    return int((await connection.execute(_APPEND, row)).scalar_one())
+
+
+async def place(connection: Connection, account_id: UUID, *, seen: int | None) -> tuple[int, bool]:
+    """After which number to read on, and whether what follows `seen` is gone.
+
+    Without `seen`, and when something is missing, reading starts with what happens next.
+    """
+    found = await connection.execute(_LAST, {"account_id": account_id})
+    last = int(found.scalar_one_or_none() or 0)
+    if seen is None or seen == last:
+        return last, False
+    kept = await connection.execute(_NEXT, {"account_id": account_id, "seen": seen})
+    # Numbers have no gaps, so a gap is what was deleted; a number of the future is not ours.
+    if seen > last or kept.scalar_one() != seen + 1:
+        return last, True
+    return seen, False
+
+
+async def read(connection: Connection, account_id: UUID, *, after: int) -> list[FeedEvent]:
+    """The next events after a number, oldest first, at most a page of them."""
+    parameters = {"account_id": account_id, "after": after, "page": PAGE}
+    found = await connection.execute(_READ, parameters)
+    return [FeedEvent(row.seq, row.type, row.time, row.payload) for row in found]
+
+
+async def forget_old(connection: Connection) -> int:
+    """Delete one batch of events older than we promise to keep; the number of them."""
+    limits = {"days": KEPT_DAYS, "at_once": FORGOTTEN_AT_ONCE_MAX}
+    return (await connection.execute(_FORGET, limits)).rowcount

@@ -1,0 +1,62 @@
+"""The first page: that Rekindle lives, and who is signed in. No script, no inline style."""
+
+from html import escape
+from pathlib import Path
+from string import Template
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from services.gateway import accounts
+from services.gateway.parts import Gateway
+from services.gateway.visitors import MaybeSignedIn
+
+router = APIRouter(include_in_schema=False)
+
+FILES = Path(__file__).parent / "page"
+PAGE = Template((FILES / "index.html").read_text())
+STYLE = (FILES / "style.css").read_bytes()
+ICON = (FILES / "icon.svg").read_bytes()
+KEPT_BY_BROWSERS = {"cache-control": "public, max-age=3600"}
+
+SIGNED_OUT = Template('<p>$notice</p>\n<p><a class="action" href="/login">Sign in</a></p>')
+SIGNED_IN = Template(
+    "<p>You are signed in$as_whom.</p>\n"
+    '<form method="post" action="/logout"><button class="action">Sign out</button></form>'
+)
+WELCOME = "Sign in to bring your old photos back to life."
+FAILED = "That sign-in did not work. Nothing has changed; please try again."
+
+
+@router.get("/")
+async def home(request: Request, gateway: Gateway, session: MaybeSignedIn) -> HTMLResponse:
+    """The page itself."""
+    if session:
+        async with gateway.engine.begin() as connection:
+            email = await accounts.email_of(connection, session.account_id)
+        content = SIGNED_IN.substitute(as_whom=f" as {escape(email)}" if email else "")
+    else:
+        has_failed = request.query_params.get("sign_in") == "failed"
+        content = SIGNED_OUT.substitute(notice=FAILED if has_failed else WELCOME)
+    version = escape(gateway.settings.rekindle_version)
+    # Browsers hold a form's redirect against `form-action` too: signing out ends at the issuer.
+    policy = (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none';"
+        f" frame-ancestors 'none'; form-action 'self' {gateway.issuer.url}"
+    )
+    return HTMLResponse(
+        PAGE.substitute(content=content, version=version),
+        headers={"content-security-policy": policy},
+    )
+
+
+@router.get("/style.css")
+async def style() -> Response:
+    """How the page looks."""
+    return Response(STYLE, media_type="text/css", headers=KEPT_BY_BROWSERS)
+
+
+@router.get("/icon.svg")
+async def icon() -> Response:
+    """The ember in the browser's tab."""
+    return Response(ICON, media_type="image/svg+xml", headers=KEPT_BY_BROWSERS)

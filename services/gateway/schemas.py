@@ -1,0 +1,257 @@
+"""The public shapes, for the OpenAPI document: answers pass through the gateway undecoded.
+
+Requests are checked by the service that owns them; only what the gateway itself needs is read here.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PHOTOS_PER_JOB_MAX = 10
+UPLOAD_BYTES_MAX = 52_428_800
+NOTE_LENGTH_MAX = 500
+
+Cursor = Annotated[str | None, Field(description="Where the next page starts; null on the last.")]
+Tier = Literal["priority", "standard"]
+PlanName = Literal["free", "remember", "cherish", "forever"]
+Point = tuple[float, float]
+
+
+class Reason(BaseModel):
+    """Why something did not work: a stable code, and a sentence for people."""
+
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """A refusal (RFC 9457). Decide by `code`; further members carry the facts."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    instance: str | None = None
+    code: str
+    trace_id: str
+
+
+class BeginPhoto(BaseModel):
+    """A photo about to be uploaded."""
+
+    filename: str = Field(min_length=1, max_length=255)
+    size: int = Field(ge=1, le=UPLOAD_BYTES_MAX, description="Bytes of the file.")
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+
+
+class CompletePhoto(BaseModel):
+    """The bytes are there; perhaps with the corners of the print."""
+
+    quad: list[Point] | None = Field(
+        default=None,
+        min_length=4,
+        max_length=4,
+        description="Corners as seen upright, clockwise from the upper left, each 0 to 1.",
+    )
+
+
+class Photo(BaseModel):
+    """A photo. Addresses are signed, and valid for five minutes."""
+
+    id: UUID
+    state: Literal["begun", "accepted", "ready", "rejected", "deleted"]
+    filename: str
+    size: int | None
+    media_type: str | None
+    width: int | None
+    height: int | None
+    problem: Reason | None
+    thumbnail_url: str | None
+    master_url: str | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class Upload(BaseModel):
+    """A form to send the file with: all fields first, the file as the last one."""
+
+    method: Literal["POST"]
+    url: str
+    fields: dict[str, str]
+    expires_at: datetime
+
+
+class PhotoBegun(BaseModel):
+    """The photo, and how to upload its bytes."""
+
+    photo: Photo
+    upload: Upload
+
+
+class PhotoPage(BaseModel):
+    """Photos, newest first."""
+
+    items: list[Photo]
+    next_cursor: Cursor
+
+
+class Kind(BaseModel):
+    """Something that can be done with photos, and what it costs."""
+
+    kind: str
+    title: str
+    credits: int
+    photos_min: int
+    photos_max: int
+    available: bool
+
+
+class Kinds(BaseModel):
+    """Everything that can be done."""
+
+    items: list[Kind]
+
+
+class JobRequest(BaseModel):
+    """What is to be done with which photos."""
+
+    kind: str = Field(max_length=64)
+    photo_ids: list[UUID] = Field(min_length=1, max_length=PHOTOS_PER_JOB_MAX)
+    note: str | None = Field(default=None, max_length=NOTE_LENGTH_MAX)
+
+
+class JobResult(BaseModel):
+    """The finished picture. The address is signed, and valid for five minutes."""
+
+    url: str
+    expires_at: datetime
+    width: int
+    height: int
+    media_type: str
+    bytes: int
+    sha256: str
+    engine: str
+    gpu_seconds: float
+
+
+class Job(BaseModel):
+    """A piece of work, paid with credits when it is delivered."""
+
+    id: UUID
+    kind: str
+    photo_ids: list[UUID]
+    note: str | None
+    state: Literal[
+        "pending_hold",
+        "queued",
+        "running",
+        "checking",
+        "completed",
+        "rejected",
+        "failed",
+        "cancelled",
+    ]
+    tier: Tier
+    price: int
+    position: int | None
+    attempts: int
+    result: JobResult | None
+    problem: Reason | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    version: int
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first."""
+
+    items: list[Job]
+    next_cursor: Cursor
+
+
+class Balance(BaseModel):
+    """How many credits can be spent now, and how many are set aside."""
+
+    available: int
+    held: int
+    plan: PlanName
+    tier: Tier
+    credits_monthly: int
+
+
+class Receipt(BaseModel):
+    """One movement of credits, with the balance after it."""
+
+    id: UUID
+    time: datetime
+    movement: Literal["grant", "hold", "capture", "release", "expire"]
+    amount: int
+    available: int
+    held: int
+    text: str
+    job_id: UUID | None
+
+
+class ReceiptPage(BaseModel):
+    """Receipts, newest first."""
+
+    items: list[Receipt]
+    next_cursor: Cursor
+
+
+class Plan(BaseModel):
+    """What can be subscribed to. Prices are whole cents."""
+
+    plan: PlanName
+    title: str
+    credits_monthly: int
+    tier: Tier
+    short_side_max: Literal[480, 720]
+    price_monthly_cents: int
+    price_annual_cents: int
+    currency: Literal["usd"]
+
+
+class TopUp(BaseModel):
+    """Credits that can be bought once."""
+
+    credits: int
+    price_cents: int
+    currency: Literal["usd"]
+
+
+class Plans(BaseModel):
+    """Everything that is for sale."""
+
+    plans: list[Plan]
+    top_ups: list[TopUp]
+
+
+class Subscription(BaseModel):
+    """The plan of this account."""
+
+    plan: PlanName
+    tier: Tier
+    since: datetime
+    source: Literal["free", "gift"]
+
+
+class Me(BaseModel):
+    """Who is signed in."""
+
+    account_id: UUID
+    email: str | None
+
+
+class FeedEvent(BaseModel):
+    """The `data` of one event in the stream; its `id` is its number in the feed."""
+
+    type: str = Field(description="For example `processing.job.completed`.")
+    time: datetime
+    data: dict[str, Any] = Field(description="The fields of the event that concern the user.")

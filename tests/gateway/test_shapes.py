@@ -1,0 +1,71 @@
+"""What the public contract says of a passed-through answer is what the service says of it."""
+
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+from fastapi.openapi.utils import get_openapi
+
+from services.billing import api as billing
+from services.credits import api as credits_
+from services.gateway.app import contract
+from services.processing import api as processing
+from services.uploads import api as uploads
+
+OWN = {("/v1/me", "get"), ("/v1/events", "get")}
+Operation = tuple[str, str]
+
+
+def described(router: APIRouter) -> dict[str, Any]:
+    return get_openapi(title="private", version="0", routes=router.routes)
+
+
+PUBLIC = contract()
+PRIVATE = [described(module.router) for module in (uploads, credits_, processing, billing)]
+PASSED_THROUGH = sorted(
+    (path, method)
+    for path, operations in PUBLIC["paths"].items()
+    for method in operations
+    if (path, method) not in OWN
+)
+
+
+def fields(document: dict[str, Any], schema: dict[str, Any]) -> Any:
+    """The names in a schema, all the way down, without what is said about their values."""
+    if reference := schema.get("$ref"):
+        return fields(document, document["components"]["schemas"][reference.rpartition("/")[2]])
+    if "anyOf" in schema:
+        (meant,) = [each for each in schema["anyOf"] if each.get("type") != "null"]
+        return fields(document, meant)
+    if "items" in schema:
+        return [fields(document, schema["items"])]
+    if "properties" in schema:
+        return {name: fields(document, each) for name, each in schema["properties"].items()}
+    return None
+
+
+def operation_of(document: dict[str, Any], operation: Operation) -> dict[str, Any] | None:
+    path, method = operation
+    found: dict[str, Any] | None = document["paths"].get(path, {}).get(method)
+    return found
+
+
+def shape(document: dict[str, Any], message: dict[str, Any]) -> Any:
+    content = message.get("content", {}).get("application/json")
+    return content and fields(document, content["schema"])
+
+
+@pytest.mark.parametrize("operation", PASSED_THROUGH, ids=lambda each: f"{each[1]} {each[0]}")
+def test_the_public_shape_is_the_services_own(operation: Operation) -> None:
+    theirs = [(each, found) for each in PRIVATE if (found := operation_of(each, operation))]
+    ours = operation_of(PUBLIC, operation)
+    assert ours
+    assert len(theirs) == 1
+    document, private = theirs[0]
+
+    (status,) = [status for status in ours["responses"] if status.startswith("2")]
+
+    assert shape(PUBLIC, ours["responses"][status]) == shape(document, private["responses"][status])
+    assert shape(PUBLIC, ours.get("requestBody", {})) == shape(
+        document, private.get("requestBody", {})
+    )
