@@ -1,0 +1,34 @@
+"""Rekindle for Python programs: a typed asynchronous client, and the `rekindle` command."""
+
+from sdk.rekindle.client import Rekindle
+from sdk.rekindle.models import Balance, FeedEvent, Job, Kind, Page, Photo, Plans, Receipt
+from sdk.rekindle.problems import (
+    LoginFailed,
+    NotLoggedIn,
+    RekindleError,
+    RekindleProblem,
+    TookTooLong,
+    Unreachable,
+)
+from sdk.rekindle.tokens import FixedToken, TokenProvider, TokenStore
+
+__all__ = [
+    "Balance",
+    "FeedEvent",
+    "FixedToken",
+    "Job",
+    "Kind",
+    "LoginFailed",
+    "NotLoggedIn",
+    "Page",
+    "Photo",
+    "Plans",
+    "Receipt",
+    "Rekindle",
+    "RekindleError",
+    "RekindleProblem",
+    "TokenProvider",
+    "TokenStore",
+    "TookTooLong",
+    "Unreachable",
+]

@@ -1,0 +1,198 @@
+"""What Rekindle answers with, as plain frozen data. Fields that we do not know are ignored."""
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+PHOTO_SETTLED = ("ready", "rejected", "deleted")
+JOB_ENDED = ("completed", "rejected", "failed", "cancelled")
+
+
+class Answer(BaseModel):
+    """Anything read from an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Reason(Answer):
+    """Why a photo or a job ended badly."""
+
+    code: str
+    detail: str
+
+
+class Photo(Answer):
+    """One photo, from the first byte to ready (or refused)."""
+
+    id: UUID
+    state: Literal["begun", "accepted", "ready", "rejected", "deleted"]
+    filename: str
+    size: int | None = None
+    media_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    problem: Reason | None = None
+    thumbnail_url: str | None = None
+    master_url: str | None = None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether it will not change by itself any more."""
+        return self.state in PHOTO_SETTLED
+
+
+class Upload(Answer):
+    """Where the bytes go: a form that S3 accepts once, till it expires."""
+
+    method: str
+    url: str
+    fields: dict[str, str]
+    expires_at: datetime
+
+
+class BegunPhoto(Answer):
+    """A photo that waits for its bytes."""
+
+    photo: Photo
+    upload: Upload
+
+
+class JobResult(Answer):
+    """What a job made, and a short-lived address to fetch it from."""
+
+    url: str
+    expires_at: datetime
+    width: int
+    height: int
+    media_type: str
+    bytes: int
+    sha256: str
+    engine: str
+    gpu_seconds: float
+
+
+class Job(Answer):
+    """One edit of one or more photos."""
+
+    id: UUID
+    kind: str
+    photo_ids: tuple[UUID, ...]
+    note: str | None = None
+    state: Literal[
+        "pending_hold",
+        "queued",
+        "running",
+        "checking",
+        "completed",
+        "rejected",
+        "failed",
+        "cancelled",
+    ]
+    tier: str
+    price: int
+    position: int | None = None
+    attempts: int = 0
+    result: JobResult | None = None
+    problem: Reason | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    version: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen any more."""
+        return self.state in JOB_ENDED
+
+
+class Kind(Answer):
+    """An edit that can be asked for, and its price."""
+
+    kind: str
+    credits: int
+    photos_min: int
+    photos_max: int
+    available: bool
+    title: str
+
+
+class Balance(Answer):
+    """Credits that can be spent, and those set aside for running jobs."""
+
+    available: int
+    held: int
+    plan: str
+    tier: str
+    credits_monthly: int
+
+
+class Receipt(Answer):
+    """One movement of credits, in the user's words."""
+
+    id: UUID
+    time: datetime
+    movement: Literal["grant", "hold", "capture", "release", "expire"]
+    amount: int
+    available: int
+    held: int
+    text: str
+    job_id: UUID | None = None
+
+
+class Plan(Answer):
+    """A subscription that can be had."""
+
+    plan: str
+    title: str
+    credits_monthly: int
+    tier: str
+    short_side_max: int
+    price_monthly_cents: int
+    price_annual_cents: int
+    currency: str
+
+
+class TopUp(Answer):
+    """Credits that can be bought once."""
+
+    credits: int
+    price_cents: int
+    currency: str
+
+
+class Plans(Answer):
+    """Everything that can be bought."""
+
+    plans: tuple[Plan, ...]
+    top_ups: tuple[TopUp, ...]
+
+
+class Account(Answer):
+    """Who is logged in."""
+
+    account_id: UUID
+    email: str | None = None
+
+
+class FeedEvent(Answer):
+    """Something that happened to the user's photos, jobs or credits."""
+
+    seq: int
+    type: str
+    time: datetime | None = None
+    data: dict[str, Any] = {}
+
+
+Item = TypeVar("Item", bound=Answer)
+
+
+class Page(Answer, Generic[Item]):
+    """Part of a list, newest first; `next_cursor` continues it."""
+
+    items: tuple[Item, ...]
+    next_cursor: str | None = None

@@ -1,0 +1,79 @@
+"""Photos: announced to Rekindle, sent straight to the storage, prepared, and deleted."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from uuid import UUID
+
+from sdk.rekindle.files import Progress, send_file
+from sdk.rekindle.models import BegunPhoto, Page, Photo, Upload
+from sdk.rekindle.transport import Transport
+from sdk.rekindle.waiting import wait_until
+
+READY_TIMEOUT_S = 180.0
+
+Corner = tuple[float, float]
+
+
+class Photos:
+    """The user's photos."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def begin(self, filename: str, size: int, sha256: str | None = None) -> BegunPhoto:
+        """Announce a file; the answer says where its bytes go."""
+        body = {"filename": filename, "size": size, "sha256": sha256}
+        answer = await self._transport.request("POST", "/v1/photos", body=body)
+        return BegunPhoto.model_validate_json(answer.content)
+
+    async def upload(
+        self, upload: Upload, path: Path, *, on_progress: Progress | None = None
+    ) -> None:
+        """Send the bytes to the storage."""
+        await send_file(self._transport.http, upload, path, on_progress)
+
+    async def complete(self, photo_id: UUID, *, quad: Sequence[Corner] | None = None) -> Photo:
+        """Say that the bytes are there; they are looked at before this answers."""
+        answer = await self._transport.request(
+            "POST", f"/v1/photos/{photo_id}/complete", body={"quad": quad}
+        )
+        return Photo.model_validate_json(answer.content)
+
+    async def list(
+        self, *, limit: int = 20, cursor: str | None = None, state: str | None = None
+    ) -> Page[Photo]:
+        query = {"limit": limit, "cursor": cursor, "state": state}
+        answer = await self._transport.request("GET", "/v1/photos", query=query)
+        return Page[Photo].model_validate_json(answer.content)
+
+    async def get(self, photo_id: UUID) -> Photo:
+        answer = await self._transport.request("GET", f"/v1/photos/{photo_id}")
+        return Photo.model_validate_json(answer.content)
+
+    async def delete(self, photo_id: UUID) -> None:
+        await self._transport.request("DELETE", f"/v1/photos/{photo_id}")
+
+    async def wait_ready(
+        self,
+        photo_id: UUID,
+        *,
+        timeout_s: float = READY_TIMEOUT_S,
+        on_change: Callable[[Photo], object] | None = None,
+    ) -> Photo:
+        """Wait until the photo is ready or refused: look at its `state` and `problem`."""
+        return await wait_until(
+            self._transport,
+            lambda: self.get(photo_id),
+            ended=lambda photo: photo.settled,
+            timeout_s=timeout_s,
+            on_change=on_change,
+        )
+
+    async def add(self, path: Path, *, on_progress: Progress | None = None) -> Photo:
+        """Take one file all the way: announced, sent, completed, and prepared or refused."""
+        size = (await asyncio.to_thread(path.stat)).st_size
+        begun = await self.begin(path.name, size)
+        await self.upload(begun.upload, path, on_progress=on_progress)
+        await self.complete(begun.photo.id)
+        return await self.wait_ready(begun.photo.id)
