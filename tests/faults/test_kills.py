@@ -61,7 +61,7 @@ def kill(stack: dict[str, Any], victim: str) -> None:
 
 def current(stack: dict[str, Any]) -> dict[str, Any]:
     """The state as it is now: pids change when processes are restarted."""
-    state: dict[str, Any] = json.loads(Path(stack["path"]).read_text())
+    state: dict[str, Any] = json.loads((Path(stack["home"]) / "state.json").read_text())
     return state
 
 

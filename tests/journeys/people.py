@@ -6,6 +6,8 @@ import sys
 from typing import Any
 from uuid import uuid4
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from sdk.rekindle.client import Rekindle
 from sdk.rekindle.login import Attempt, Issuer, login_with_password
 from services.kit.db import create_engine
@@ -55,7 +57,7 @@ async def operate(stack: dict[str, Any], service: str, *arguments: str) -> str:
     return output.decode()
 
 
-def engine_of(stack: dict[str, Any], service: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def engine_of(stack: dict[str, Any], service: str) -> AsyncEngine:
     """A service's own database, to look at what the API does not show."""
     return create_engine(stack["environments"][service]["DATABASE_URL"], name="tests")
 

@@ -2,6 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pillow_heif
@@ -55,4 +56,5 @@ def png_that_claims(width: int, height: int) -> bytes:
     Image.new("L", (1, 1)).save(small, "PNG")
     data = bytearray(small.getvalue())
     data[16:20], data[20:24] = width.to_bytes(4, "big"), height.to_bytes(4, "big")
+    data[29:33] = crc32(data[12:29]).to_bytes(4, "big")
     return bytes(data)
