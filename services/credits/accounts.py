@@ -1,0 +1,169 @@
+"""Accounts: what they have, what plan they are on, and the credits the plan gives them.
+
+An account exists from the moment anybody speaks of it. Everything granted has a cause that is
+unique within the account (`monthly:2026-11`, `plan:<period>`): granting twice is impossible.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contracts.billing.v1 import PlanChanged
+from contracts.credits.v1 import BalanceGranted
+from contracts.message import Tier
+from services.credits import ledger
+from services.credits.models import FREE_CREDITS_MONTHLY, FREE_PLAN, Movement, accounts
+from services.kit.db import Connection
+from services.kit.outbox import say
+
+ONE_PER_CAUSE = "movements_one_per_cause"
+
+log = structlog.get_logger()
+
+_MONTH = "to_char(coalesce(cast(:at as timestamptz), now()) at time zone 'utc', 'YYYY-MM')"
+_IS_DUE = f"plan = 'free' and month_added < {_MONTH}"
+_READ = sa.text(
+    f"select available, held, plan, tier, credits_monthly, {_IS_DUE} as is_due"  # noqa: S608
+    " from accounts where id = :account_id"
+)
+_ALL_DUE = sa.text(
+    f"select id from accounts where {_IS_DUE} order by month_added limit :batch"  # noqa: S608
+)
+_TAKE_MONTH = sa.text(
+    f"update accounts set month_added = {_MONTH} where id = :account_id and {_IS_DUE}"  # noqa: S608
+    " returning month_added, credits_monthly"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the owner of an account may know about it."""
+
+    available: int
+    held: int
+    plan: str
+    tier: Tier
+    credits_monthly: int
+
+
+async def read(connection: Connection, account_id: UUID, *, at: datetime | None = None) -> Account:
+    """The account, with this month's free credits if it is on the free plan."""
+    asked = {"account_id": account_id, "at": at}
+    row = (await connection.execute(_READ, asked)).one_or_none()
+    if row is None or row.is_due:
+        await bring_up_to_date(connection, account_id, at=at)
+        row = (await connection.execute(_READ, asked)).one()
+    return Account(row.available, row.held, row.plan, row.tier, row.credits_monthly)
+
+
+async def bring_up_to_date(
+    connection: Connection, account_id: UUID, *, at: datetime | None = None
+) -> bool:
+    """Open the account if it is new, and add this month's free credits; whether there were any."""
+    await _open(connection, account_id)
+    taken = await connection.execute(_TAKE_MONTH, {"account_id": account_id, "at": at})
+    month = taken.one_or_none()
+    if not month or not month.credits_monthly:
+        return False
+    name = datetime.strptime(month.month_added, "%Y-%m").strftime("%B %Y")  # noqa: DTZ007
+    return await grant(
+        connection,
+        account_id=account_id,
+        amount=month.credits_monthly,
+        cause=f"monthly:{month.month_added}",
+        reason=f"Free credits for {name}",
+        at=at,
+    )
+
+
+async def grant(
+    connection: Connection,
+    *,
+    account_id: UUID,
+    amount: int,
+    cause: str,
+    reason: str,
+    at: datetime | None = None,
+) -> bool:
+    """Put credits at the account's disposal, once per cause; False if that was done before."""
+    try:
+        async with connection.begin_nested():
+            moved = await ledger.move(
+                connection,
+                Movement.GRANT,
+                account_id=account_id,
+                amount=amount,
+                cause=cause,
+                reason=reason,
+                at=at,
+            )
+    except IntegrityError as error:
+        if ONE_PER_CAUSE not in str(error.orig):
+            raise
+        log.info("grant.repeated", account_id=str(account_id), cause=cause)
+        return False
+    assert moved, account_id
+    event = BalanceGranted(
+        account_id=account_id,
+        version=moved.version,
+        amount=amount,
+        available=moved.available,
+        reason=reason,
+    )
+    await say(connection, event, about=account_id)
+    return True
+
+
+async def change_plan(
+    connection: Connection, change: PlanChanged, *, at: datetime | None = None
+) -> None:
+    """Put the account on a plan and grant the credits of the period that was paid for.
+
+    News that is older than what the account knows changes no plan; its period was paid for all
+    the same.
+    """
+    account_id = change.account_id
+    await _open(connection, account_id)
+    a = accounts.c
+    await connection.execute(
+        sa.update(accounts)
+        .where(a.id == account_id, a.plan_version < change.version)
+        .values(
+            plan=change.plan,
+            tier=change.tier,
+            credits_monthly=change.credits_monthly,
+            plan_version=change.version,
+        )
+    )
+    if change.period and change.credits_monthly:
+        await grant(
+            connection,
+            account_id=account_id,
+            amount=change.credits_monthly,
+            cause=f"plan:{change.period}",
+            reason=f"Credits of the plan {change.plan.title()}",
+            at=at,
+        )
+
+
+async def add_free_credits(engine: AsyncEngine, *, batch: int, at: datetime | None = None) -> int:
+    """Give free accounts this month's credits, each in its own transaction; how many it tried."""
+    async with engine.begin() as connection:
+        due = (await connection.scalars(_ALL_DUE, {"batch": batch, "at": at})).all()
+    for account_id in due:
+        async with engine.begin() as connection:
+            await bring_up_to_date(connection, account_id, at=at)
+    return len(due)
+
+
+async def _open(connection: Connection, account_id: UUID) -> None:
+    new = insert(accounts).values(
+        id=account_id, plan=FREE_PLAN, credits_monthly=FREE_CREDITS_MONTHLY
+    )
+    await connection.execute(new.on_conflict_do_nothing())

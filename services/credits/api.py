@@ -1,0 +1,135 @@
+"""Credits over HTTP: holds for processing, the balance and its receipts for the account's owner."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from contracts.message import Tier
+from services.credits import accounts, holds, ledger
+from services.kit.http import AccountOfCaller, InvalidRequest, Transaction
+
+AMOUNT_MAX = 1_000_000_000
+REASON_LENGTH_MAX = 200
+PAGE_MAX = 100
+CURSOR_LENGTH_MAX = 32
+
+router = APIRouter(prefix="/v1", tags=["credits"])
+
+
+class PlaceHold(BaseModel):
+    """How many credits a job needs, and what for, in the user's words."""
+
+    # Strict: `true`, `2.0` and `"2"` are no amounts.
+    amount: Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MAX)]
+    reason: Annotated[str, Field(min_length=1, max_length=REASON_LENGTH_MAX)]
+
+
+class Hold(BaseModel):
+    job_id: UUID
+    amount: int
+    state: Literal["held"] = "held"
+
+
+class Balance(BaseModel):
+    available: int
+    held: int
+    plan: str
+    tier: Tier
+    credits_monthly: int
+
+
+class Receipt(BaseModel):
+    id: UUID
+    time: datetime
+    movement: Literal["grant", "hold", "capture", "release", "expire"]
+    amount: int
+    available: int
+    held: int
+    text: str
+    job_id: UUID | None
+
+
+class Receipts(BaseModel):
+    items: list[Receipt]
+    next_cursor: str | None
+
+
+@router.put("/holds/{job_id}", status_code=201)
+async def place_hold(
+    job_id: UUID,
+    wanted: PlaceHold,
+    response: Response,
+    connection: Transaction,
+    account_id: AccountOfCaller,
+) -> Hold:
+    """Set credits aside for a job; 200 when that was done before, 402 when there are too few."""
+    outcome = await holds.place(
+        connection,
+        account_id=account_id,
+        job_id=job_id,
+        amount=wanted.amount,
+        reason=wanted.reason,
+    )
+    if outcome == "same":
+        response.status_code = 200
+    return Hold(job_id=job_id, amount=wanted.amount)
+
+
+@router.delete("/holds/{job_id}", status_code=204)
+async def release_hold(job_id: UUID, connection: Transaction, account_id: AccountOfCaller) -> None:
+    """Give the credits of a job back; may be repeated."""
+    await holds.release_for(connection, account_id=account_id, job_id=job_id)
+
+
+@router.get("/credits")
+async def read_balance(connection: Transaction, account_id: AccountOfCaller) -> Balance:
+    """How many credits can be spent now, how many are set aside, and what the plan gives."""
+    account = await accounts.read(connection, account_id)
+    return Balance(
+        available=account.available,
+        held=account.held,
+        plan=account.plan,
+        tier=account.tier,
+        credits_monthly=account.credits_monthly,
+    )
+
+
+@router.get("/credits/receipts")
+async def list_receipts(
+    connection: Transaction,
+    account_id: AccountOfCaller,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
+    cursor: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None,
+) -> Receipts:
+    """Every movement of the account, the newest first, with the balance after it."""
+    await accounts.read(connection, account_id)
+    found = await ledger.receipts(
+        connection,
+        account_id=account_id,
+        limit=limit + 1,
+        before_version=_version(cursor) if cursor is not None else None,
+    )
+    page = found[:limit]
+    return Receipts(
+        items=[Receipt.model_validate(receipt, from_attributes=True) for receipt in page],
+        next_cursor=_cursor(page[-1].version) if len(found) > limit else None,
+    )
+
+
+def _cursor(version: int) -> str:
+    return urlsafe_b64encode(str(version).encode()).decode().rstrip("=")
+
+
+def _version(cursor: str) -> int:
+    try:
+        decoded = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except ValueError:
+        decoded = ""
+    if not re.fullmatch(r"[0-9]{1,18}", decoded):
+        raise InvalidRequest("The cursor is none of ours; begin without one.")
+    return int(decoded)

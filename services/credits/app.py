@@ -1,0 +1,32 @@
+"""Assemble the HTTP side of the credits service."""
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from services.credits import api
+from services.kit.db import create_engine
+from services.kit.http import create_service
+from services.kit.settings import ServiceSettings, load
+from services.kit.telemetry import configure_logs
+
+
+class Settings(ServiceSettings):
+    """What the HTTP process reads from its environment."""
+
+    internal_secrets: SecretStr
+
+
+def create_app() -> FastAPI:
+    settings = load(Settings)
+    configure_logs("credits", level=settings.log_level)
+    return create_service(
+        "credits",
+        version=settings.rekindle_version,
+        engine=create_engine(
+            settings.database_url.get_secret_value(),
+            name="credits",
+            pool_size=settings.database_pool_size,
+        ),
+        routers=[api.router],
+        internal_secrets=settings.internal_secrets.get_secret_value().split(","),
+    )

@@ -1,0 +1,33 @@
+"""What can be refused about credits."""
+
+from services.kit.problems import Problem
+
+
+class InsufficientCredits(Problem):
+    """The account has fewer free credits than the work costs."""
+
+    status = 402
+    title = "Not enough credits"
+
+    def __init__(self, *, needed: int, available: int) -> None:
+        super().__init__(
+            f"This needs {needed} credits and the account has {available}."
+            " Buy more, or choose a larger plan.",
+            needed=needed,
+            available=available,
+            missing=needed - available,
+        )
+
+
+class HoldClosed(Problem):
+    """The hold was captured, released or has expired: it cannot change any more."""
+
+    status = 409
+    title = "The hold is closed"
+
+
+class HoldDiffers(Problem):
+    """The job already has a hold, of another amount or for another account."""
+
+    status = 409
+    title = "The job has a different hold"

@@ -1,0 +1,118 @@
+"""The audit finds whatever was falsified, and nothing else."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.credits import audit
+from tests.credits.bank import Bank
+
+ENTRY = "insert into entries (movement_id, bucket, account_id, amount)"
+UNLOCK = (
+    "grant update, delete on movements, entries to current_user",
+    "alter table entries disable trigger user",
+    "alter table movements disable trigger user",
+)
+LOCK = (
+    "alter table entries enable trigger user",
+    "alter table movements enable trigger user",
+    "revoke update, delete on movements, entries from current_user",
+)
+
+SUMS = "every movement has two entries that sum to zero"
+ROWS = "every account row is the sum of its entries"
+HELD = "open holds are what is held"
+REPLAY = "replaying the entries gives every balance there was"
+LAST = "every account stands where its last movement left it"
+STORY = "every hold was placed once and ended as its state says"
+ORPHAN = "every entry belongs to a movement"
+NO_HOLD = "every movement of a job has a hold"
+
+FALSIFICATIONS = {
+    "update accounts set available = available + 1": {ROWS, LAST},
+    "update accounts set version = version + 1": {LAST},
+    "update holds set amount = amount + 1 where state = 'held'": {HELD, NO_HOLD},
+    "update holds set state = 'captured' where state = 'held'": {HELD, STORY},
+    "update holds set state = 'released' where state = 'captured'": {STORY},
+    "delete from holds where state = 'captured'": {NO_HOLD},
+    "delete from movements where kind = 'grant'": {ORPHAN, REPLAY},
+    "delete from entries where bucket = 'spent'": {SUMS},
+    "update entries set amount = amount + 1 where bucket = 'available' and amount > 0": {
+        SUMS,
+        ROWS,
+        REPLAY,
+    },
+    "update entries set amount = amount * 2": {SUMS, ROWS, REPLAY},
+    "update movements set available = available + 1 where kind = 'hold'": {REPLAY},
+    f"{ENTRY} select gen_random_uuid(), 'held', id, 5 from accounts": {ORPHAN, ROWS},
+    f"{ENTRY} select id, 'issued', account_id, 1 from movements where kind = 'hold'": {SUMS},
+}
+
+
+@pytest.fixture
+async def busy(unproven_engine: AsyncEngine) -> Bank:
+    """Books with a grant, an open hold, and one of each end."""
+    bank = Bank(unproven_engine)
+    account_id = await bank.open_account(amount=20)
+    await bank.hold(account_id, amount=1)
+    await bank.capture(await bank.hold(account_id, amount=2))
+    await bank.release(await bank.hold(account_id, amount=3))
+    await bank.expire(await bank.hold(account_id, amount=4))
+    late = await bank.hold(account_id, amount=5)
+    await bank.expire(late)
+    await bank.capture(late)
+    return bank
+
+
+async def falsify(bank: Bank, statement: str) -> None:
+    async with bank.engine.begin() as connection:
+        for step in (*UNLOCK, statement, *LOCK):
+            await connection.execute(text(step))
+
+
+async def test_right_books_have_no_drift(busy: Bank) -> None:
+    findings = await audit.audit(busy.engine)
+
+    assert {finding.drift for finding in findings} == {0}
+    assert all(finding.rows for finding in findings)
+    assert "The books are right." in audit.table(findings)
+
+
+@pytest.mark.parametrize(("statement", "rules"), FALSIFICATIONS.items())
+async def test_a_planted_drift_is_found(busy: Bank, statement: str, rules: set[str]) -> None:
+    await falsify(busy, statement)
+
+    findings = await audit.audit(busy.engine)
+
+    # A sum that is off shows in more than one place; each named rule must see it.
+    broken = {finding.rule for finding in findings if finding.drift}
+    assert rules <= broken
+    assert "broken" in audit.table(findings)
+
+
+async def run_the_command(bank: Bank) -> tuple[int | None, str]:
+    url = bank.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.credits",
+        "audit",
+        env=os.environ | {"DATABASE_URL": url, "REKINDLE_ENV": "local"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+async def test_the_command_says_what_it_found_and_exits_with_one(busy: Bank) -> None:
+    code, output = await run_the_command(busy)
+    assert (code, output.splitlines()[-1]) == (0, "The books are right.")
+
+    await falsify(busy, "update accounts set held = held + 1")
+
+    code, output = await run_the_command(busy)
+    assert (code, output.splitlines()[-1]) == (1, "3 rules are broken.")

@@ -1,0 +1,263 @@
+"""Random histories of two accounts: every answer and every balance is what the model predicts.
+
+REKINDLE_LEDGER_STEPS says how many steps are taken (a soak takes a million).
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
+
+from contracts.billing.v1 import PlanChanged
+from services.credits import accounts, audit, holds
+from services.kit.db import Connection, create_engine
+from services.kit.problems import Problem
+from tests.credits import model
+
+STEPS = int(os.environ.get("REKINDLE_LEDGER_STEPS", "2000"))
+STEPS_PER_HISTORY = 40
+BATCH = 50
+BEGIN = datetime(2030, 1, 30, 12, tzinfo=UTC)
+PLANS = {"free": 3, "remember": 25, "cherish": 60}
+
+Result = TypeVar("Result")
+Work = Callable[[Connection], Awaitable[Result]]
+
+who = st.integers(0, 1)
+job = st.integers(0, 5)
+amount = st.integers(1, 30)
+
+
+class Crash(Exception):  # noqa: N818  # not a fault of ours: the machine throws it
+    """The process ends before its transaction commits."""
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def __init__(self, url: str, runner: asyncio.Runner) -> None:
+        super().__init__()
+        self._runner = runner
+        self._engine = create_engine(url, name="machine", pool_size=1)
+        self._now = BEGIN
+        self._ids = [uuid4(), uuid4()]
+        self._models = [model.Account(), model.Account()]
+        self._jobs = [uuid4() for _ in range(6)]
+        self._owners: dict[int, int] = {}
+        self._said: list[PlanChanged] = []
+
+    @initialize(credits_given=st.lists(st.sampled_from([0, 10, 40]), min_size=2, max_size=2))
+    def begin(self, credits_given: list[int]) -> None:
+        for number, given in enumerate(credits_given):
+            if given:
+                self._hear(self._plan(number, "cherish", given, f"start-{number}"))
+
+    @rule(number=who)
+    def read(self, number: int) -> None:
+        found = self._do(lambda c: accounts.read(c, self._ids[number], at=self._now))
+        expected = self._models[number]
+        assert found.available == expected.read(self._now)
+        assert (found.held, found.plan) == (expected.held, expected.plan)
+
+    @rule(number=who, job=job, amount=amount)
+    def hold(self, number: int, job: int, amount: int) -> None:
+        owner = self._owners.get(job, number)
+        if owner == number:
+            expected = self._models[number].hold(job, amount, self._now)
+        else:
+            expected = "HoldDiffers"
+        assert self._hold(number, job, amount) == expected
+        if expected == "placed":
+            self._owners[job] = number
+
+    @precondition(lambda self: self._owners)
+    @rule(data=st.data())
+    def hold_again(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(sorted(self._owners)))
+        number = self._owners[job]
+        amount = self._models[number].holds[job].amount
+        expected = self._models[number].hold(job, amount, self._now)
+        assert self._hold(number, job, amount) == expected
+
+    @rule(job=job, times=st.integers(1, 3))
+    def capture(self, job: int, times: int) -> None:
+        for _ in range(times):
+            self._do(lambda c: holds.capture(c, job_id=self._jobs[job], at=self._now))
+        self._owner(job).capture(job)
+
+    @rule(job=job)
+    def release(self, job: int) -> None:
+        done = self._do(lambda c: holds.release(c, job_id=self._jobs[job], at=self._now))
+        assert done == self._owner(job).give_back(job, "released")
+
+    @rule(number=who, job=job)
+    def release_for(self, number: int, job: int) -> None:
+        answer = self._answer(
+            lambda c: holds.release_for(c, account_id=self._ids[number], job_id=self._jobs[job])
+        )
+        hold = self._models[number].holds.get(job)
+        assert answer == ("HoldClosed" if hold and hold.state == "captured" else None)
+        self._models[number].give_back(job, "released")
+
+    @rule(job=job)
+    def expire(self, job: int) -> None:
+        done = self._do(lambda c: holds.expire(c, job_id=self._jobs[job], at=self._now))
+        assert done == self._owner(job).give_back(job, "expired")
+
+    @rule()
+    def sweep(self) -> None:
+        async def sweep() -> None:
+            while await holds.expire_old(self._engine, batch=BATCH, at=self._now) == BATCH:
+                pass
+            while await accounts.add_free_credits(self._engine, batch=BATCH, at=self._now):
+                pass
+
+        self._runner.run(sweep())
+        for expected in self._models:
+            expected.sweep(self._now)
+
+    @rule(number=who, plan=st.sampled_from(sorted(PLANS)), period=st.sampled_from("abc"))
+    def change_plan(self, number: int, plan: str, period: str) -> None:
+        self._hear(self._plan(number, plan, PLANS[plan], "" if plan == "free" else period))
+
+    @precondition(lambda self: self._said)
+    @rule(data=st.data())
+    def hear_an_old_plan_again(self, data: st.DataObject) -> None:
+        self._hear(data.draw(st.sampled_from(self._said)))
+
+    @rule(number=who, period=st.sampled_from("xyz"))
+    def hear_a_late_plan(self, number: int, period: str) -> None:
+        change = self._plan(number, "remember", 25, period)
+        self._hear(change.model_copy(update={"version": 1}))
+
+    @rule(hours=st.sampled_from([-2, 1, 23, 25]))
+    def jump_hours(self, hours: int) -> None:
+        self._now += timedelta(hours=hours)
+
+    @rule(days=st.sampled_from([1, 20, 40]))
+    def jump_days(self, days: int) -> None:
+        self._now += timedelta(days=days)
+
+    @rule(number=who, job=job, amount=amount, kind=st.sampled_from(["hold", "capture", "read"]))
+    def crash(self, number: int, job: int, amount: int, kind: str) -> None:
+        async def work(connection: Connection) -> None:
+            if kind == "hold":
+                await self._place(connection, number, job, amount)
+            elif kind == "capture":
+                await holds.capture(connection, job_id=self._jobs[job], at=self._now)
+            else:
+                await accounts.read(connection, self._ids[number], at=self._now)
+            raise Crash
+
+        try:
+            self._do(work)
+        except (Crash, Problem):
+            self._runner.run(self._engine.dispose())
+
+    @invariant()
+    def rows_are_as_predicted(self) -> None:
+        async def look(connection: Connection) -> dict[UUID, Any]:
+            query = text("select id, available, held, version from accounts where id = any(:ids)")
+            found = await connection.execute(query, {"ids": self._ids})
+            return {row.id: tuple(row[1:]) for row in found}
+
+        rows = self._do(look)
+        for account_id, expected in zip(self._ids, self._models, strict=True):
+            predicted = (expected.free, expected.held, expected.moves)
+            assert rows.get(account_id) == (predicted if expected.known else None)
+
+    def teardown(self) -> None:
+        """Prove the books, then put these accounts out of the next history's way."""
+
+        async def retire(connection: Connection) -> None:
+            ids = {"ids": self._ids}
+            await connection.execute(
+                text("update accounts set plan = 'retired' where id = any(:ids)"), ids
+            )
+            await connection.execute(
+                text("update holds set expires_at = 'infinity' where account_id = any(:ids)"), ids
+            )
+
+        findings = self._runner.run(audit.audit(self._engine))
+        self._do(retire)
+        self._runner.run(self._engine.dispose())
+        assert [finding for finding in findings if finding.drift] == []
+
+    def _plan(self, number: int, plan: str, monthly: int, period: str) -> PlanChanged:
+        return PlanChanged(
+            account_id=self._ids[number],
+            version=len(self._said) + 1,
+            plan=plan,
+            tier="standard" if plan == "free" else "priority",
+            credits_monthly=monthly,
+            period=period,
+        )
+
+    def _hear(self, change: PlanChanged) -> None:
+        self._said.append(change)
+        self._do(lambda c: accounts.change_plan(c, change, at=self._now))
+        self._models[self._ids.index(change.account_id)].change_plan(
+            change.version, change.plan, change.credits_monthly, change.period
+        )
+
+    def _hold(self, number: int, job: int, amount: int) -> str | None:
+        return self._answer(lambda c: self._place(c, number, job, amount))
+
+    async def _place(self, connection: Connection, number: int, job: int, amount: int) -> str:
+        return await holds.place(
+            connection,
+            account_id=self._ids[number],
+            job_id=self._jobs[job],
+            amount=amount,
+            reason="restore",
+            at=self._now,
+        )
+
+    def _owner(self, job: int) -> model.Account:
+        return self._models[self._owners.get(job, 0)]
+
+    def _do(self, work: Work[Result]) -> Result:
+        async def transaction() -> Result:
+            async with self._engine.begin() as connection:
+                return await work(connection)
+
+        return self._runner.run(transaction())
+
+    def _answer(self, work: Work[str | None]) -> str | None:
+        try:
+            return self._do(work)
+        except Problem as problem:
+            return type(problem).__name__
+
+
+@pytest.mark.timeout(180 + STEPS // 10)
+def test_the_ledger_does_what_the_model_predicts(database_url: Callable[[str], str]) -> None:
+    url = database_url("credits")
+    bounded = settings(
+        max_examples=max(1, STEPS // STEPS_PER_HISTORY),
+        stateful_step_count=STEPS_PER_HISTORY,
+        deadline=None,
+        derandomize="REKINDLE_LEDGER_STEPS" not in os.environ,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    with asyncio.Runner() as runner:
+
+        class Machine(LedgerMachine):
+            def __init__(self) -> None:
+                super().__init__(url, runner)
+
+        run_state_machine_as_test(Machine, settings=bounded)
