@@ -24,8 +24,13 @@ VICTIMS = (
 ENDS_WITHIN_S = 150.0
 
 
-@pytest.mark.parametrize("moment", ["photo", "queued", "running"])
-@pytest.mark.parametrize("victim", VICTIMS)
+MOMENTS = [(victim, moment) for victim in VICTIMS for moment in ("photo", "queued", "running")]
+
+
+@pytest.mark.parametrize(
+    ("victim", "moment"),
+    [*MOMENTS, ("worker", "running"), ("postgres", "running"), ("rabbitmq", "running")],
+)
 async def test_a_killed_process_loses_nothing_and_pays_nothing_twice(
     stack: dict[str, Any], tmp_path: Path, victim: str, moment: str
 ) -> None:
