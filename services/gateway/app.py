@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import Route
 
 from services.gateway import api, events, hooks, jobs, login, nudges, openapi, page
 from services.gateway.edge import Edge
@@ -28,8 +27,6 @@ from services.kit.tokens import TokenVerifier
 
 PUBLIC = (api.router, jobs.router, events.router)
 UNLISTED = (login.router, hooks.router, page.router)
-# FastAPI's own documentation pages load scripts from elsewhere; ours is the document alone.
-REMOVED = ("/docs", "/docs/oauth2-redirect", "/redoc")
 
 
 def create_app() -> Edge:
@@ -50,11 +47,6 @@ def assemble(settings: GatewaySettings) -> Edge:
         lifespan=_life,
     )
     app.state.parts, app.state.known_accounts = parts, KnownAccounts()
-    app.router.routes[:] = [
-        route
-        for route in app.router.routes
-        if not (isinstance(route, Route) and route.path in REMOVED)
-    ]
     app.openapi = contract  # type: ignore[method-assign]  # how FastAPI lets it be replaced
     return Edge(app, is_secure=settings.is_secure)
 

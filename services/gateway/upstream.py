@@ -10,7 +10,6 @@ import structlog
 from fastapi import Query, Request
 from fastapi.responses import Response
 
-from services.kit import telemetry
 from services.kit.client import Answer, ServiceClient
 from services.kit.problems import Unauthenticated, Unavailable
 
@@ -36,9 +35,7 @@ async def ask(
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Ask a service on behalf of an account; what is not a proper answer is `Unavailable`."""
-    sent = {"x-correlation-id": str(telemetry.current_cause().correlation_id), **(headers or {})}
-    if traceparent := telemetry.current_traceparent():
-        sent["traceparent"] = traceparent
+    sent = dict(headers or {})
     if body is not None:
         sent["content-type"] = "application/json"
     given = {name: str(value) for name, value in (query or {}).items() if value is not None}

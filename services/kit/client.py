@@ -8,6 +8,7 @@ from uuid import UUID
 import aiohttp
 import structlog
 
+from services.kit import telemetry
 from services.kit.identity import TokenSource
 from services.kit.problems import Unavailable
 
@@ -55,17 +56,18 @@ class ServiceClient:
         `body` is for what is encoded already. Methods that may be repeated are sent once more when
         the connection breaks.
         """
-        token = self._tokens.token(account_id)
+        sent = {
+            "authorization": f"Bearer {self._tokens.token(account_id)}",
+            "x-correlation-id": str(telemetry.current_cause().correlation_id),
+            **(headers or {}),
+        }
+        if traceparent := telemetry.current_traceparent():
+            sent["traceparent"] = traceparent
         tries = TRIES_OF_SAFE_METHODS if method in SAFE_METHODS else 1
         for left in reversed(range(tries)):
             try:
                 return await self._send(
-                    method,
-                    path,
-                    params=query,
-                    json=json,
-                    data=body,
-                    headers={"authorization": f"Bearer {token}", **(headers or {})},
+                    method, path, params=query, json=json, data=body, headers=sent
                 )
             except (aiohttp.ClientError, TimeoutError) as error:
                 log.warning("call.failed", service=self._service, error=repr(error)[:200])

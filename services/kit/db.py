@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -57,7 +58,9 @@ def is_transient(error: BaseException) -> bool:
         if error.connection_invalidated or isinstance(error, InterfaceError | OperationalError):
             return True
         return getattr(original, "sqlstate", None) in RETRIED_SQLSTATES
-    return isinstance(error, asyncpg.InternalClientError | asyncpg.PostgresConnectionError)
+    return isinstance(
+        error, asyncpg.InternalClientError | asyncpg.PostgresConnectionError | NoConnectionFree
+    )
 
 
 def uuid7() -> UUID:

@@ -62,7 +62,14 @@ def create_service(
             yield
         await engine.dispose()
 
-    app = FastAPI(title=f"Rekindle {name}", version=version, lifespan=whole_life)
+    # No /docs: its page loads scripts from elsewhere.
+    app = FastAPI(
+        title=f"Rekindle {name}",
+        version=version,
+        lifespan=whole_life,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.service, app.state.version, app.state.engine = name, version, engine
     app.state.internal_secrets, app.state.checks = tuple(internal_secrets), tuple(checks)
     app.include_router(_health)

@@ -14,6 +14,7 @@ import aioboto3
 import aiohttp
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as ConnectionFailed
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
@@ -38,7 +39,7 @@ class NoSuchObject(Exception):  # noqa: N818  # an answer, not a fault
     """There is no object of that key."""
 
 
-class StorageAway(ConnectionError):
+class StorageAway(ConnectionError):  # noqa: N818  # a state of S3, seen from here
     """S3 does not answer right now; the same call may succeed later."""
 
 
@@ -118,7 +119,7 @@ class Storage:
                 raise ObjectTooLarge(key)
             async with answer["Body"] as body:
                 with path.open("wb") as file:
-                    async for chunk in body.iter_chunks(CHUNK_BYTES):
+                    async for chunk in body.content.iter_chunked(CHUNK_BYTES):
                         file.write(chunk)
 
     async def upload(self, path: Path, key: str, *, media_type: str) -> None:
@@ -189,5 +190,5 @@ class _answers:  # noqa: N801  # reads as a statement: `with _answers():`
                 >= HTTPStatus.INTERNAL_SERVER_ERROR
             ):
                 raise StorageAway("S3 failed") from error
-        if isinstance(error, HTTPClientError | aiohttp.ClientError):
+        if isinstance(error, ConnectionFailed | HTTPClientError | aiohttp.ClientError):
             raise StorageAway("S3 does not answer") from error

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.db import create_engine, is_transient, uuid7
@@ -50,6 +51,20 @@ async def test_a_killed_session_is_worth_a_retry_and_the_pool_heals(engine: Asyn
 def test_the_errors_of_a_killed_server_are_worth_a_retry() -> None:
     assert is_transient(asyncpg.InternalClientError("got result for unknown protocol state"))
     assert not is_transient(ValueError())
+
+
+async def test_a_pool_that_has_nothing_free_is_worth_a_retry(
+    database_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.kit.db.POOL_WAIT_S", 0.1)
+    small = create_engine(database_url("billing"), name="tests", pool_size=1)
+
+    async with small.connect():
+        with pytest.raises(NoConnectionFree) as failed:
+            await small.connect()
+
+    assert is_transient(failed.value)
+    await small.dispose()
 
 
 async def test_a_role_works_in_its_own_schema(database_url: Callable[[str], str]) -> None:

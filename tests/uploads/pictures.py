@@ -1,0 +1,120 @@
+"""Pictures that people have, and files that only attackers have."""
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pillow_heif
+from PIL import Image
+
+pillow_heif.register_heif_opener()
+
+WIDTH, HEIGHT = 96, 64
+
+
+def picture(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
+    """Noise, which no codec makes small."""
+    pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def encoded(form: str, *, width: int = WIDTH, height: int = HEIGHT, **options: Any) -> bytes:
+    out = BytesIO()
+    picture(width, height).save(out, form, **options)
+    return out.getvalue()
+
+
+def jpeg(width: int = WIDTH, height: int = HEIGHT, **options: Any) -> bytes:
+    return encoded("JPEG", width=width, height=height, **options)
+
+
+def png(width: int = WIDTH, height: int = HEIGHT) -> bytes:
+    return encoded("PNG", width=width, height=height)
+
+
+def webp(width: int = WIDTH, height: int = HEIGHT, **options: Any) -> bytes:
+    return encoded("WEBP", width=width, height=height, **options)
+
+
+def heic(width: int = WIDTH, height: int = HEIGHT, **options: Any) -> bytes:
+    return encoded("HEIF", width=width, height=height, **options)
+
+
+def mpo() -> bytes:
+    """What many phones write when asked for a JPEG: two of them in one file."""
+    out = BytesIO()
+    picture().save(out, "MPO", save_all=True, append_images=[picture()])
+    return out.getvalue()
+
+
+def motion_photo() -> bytes:
+    """A JPEG with a film behind its end."""
+    film = np.random.default_rng(2).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
+    return jpeg() + b"\x00\x00\x00\x18ftypmp42" + film.replace(b"\xff\xd9", b"\xff\xd8")
+
+
+def with_metadata(photo: bytes, size: int) -> bytes:
+    """A JPEG whose picture begins after `size` bytes of application segments."""
+    segment = b"\xff\xe5\xff\xff" + b"m" * 0xFFFD
+    return photo[:2] + segment * (size // len(segment) + 1) + photo[2:]
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A few bytes that would become `width` x `height` pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+def webp_that_claims(width: int, height: int) -> bytes:
+    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + size
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def heic_that_claims(width: int, height: int) -> bytes:
+    """A small HEIC whose sizes are overwritten."""
+    photo = heic()
+    written = b"ispe" + bytes(4) + struct.pack(">II", WIDTH, HEIGHT)
+    assert written in photo
+    return photo.replace(written, b"ispe" + bytes(4) + struct.pack(">II", width, height))
+
+
+def heic_of_tiles(width: int, height: int, *, tile: int = 512) -> bytes:
+    """What iPhones write: the picture (item 2) is a grid of smaller ones (item 1)."""
+
+    def box(name: bytes, *parts: bytes) -> bytes:
+        body = b"".join(parts)
+        return struct.pack(">I", 8 + len(body)) + name + body
+
+    def item(number: int, kind: bytes) -> bytes:
+        return box(b"infe", b"\2\0\0\0", struct.pack(">HH", number, 0), kind, b"\0")
+
+    def size(*sides: int) -> bytes:
+        return box(b"ispe", bytes(4), struct.pack(">II", *sides))
+
+    meta = box(
+        b"meta",
+        bytes(4),
+        box(b"pitm", bytes(4), struct.pack(">H", 2)),
+        box(b"iinf", bytes(4), struct.pack(">H", 2), item(1, b"hvc1"), item(2, b"grid")),
+        box(
+            b"iprp",
+            box(b"ipco", size(tile, tile), size(width, height)),
+            # Item 1 has property 1, item 2 has property 2, which it cannot do without.
+            box(b"ipma", bytes(4), struct.pack(">I", 2), b"\0\1\1\1", b"\0\2\1\x82"),
+        ),
+    )
+    return box(b"ftyp", b"heic", bytes(4), b"mif1heic") + meta + box(b"mdat", bytes(2000))
+
+
+HTML = b"<!doctype html><html><body><script>alert(1)</script></body></html>"
+PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
+SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"/>'
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n"
+VIDEO = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + bytes(200)
