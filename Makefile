@@ -1,0 +1,94 @@
+# Rekindle. `make` alone lists what there is.
+
+PYTHON ?= python3
+HOME_DIR ?= .rekindle
+PHOTO ?=
+KIND ?= restore_colourize
+ONCE ?=
+ALL ?=
+only ?=
+
+VENV := .venv/bin
+LOCAL := $(VENV)/python -m deploy.local
+
+# What `only=` selects: a kind of test, or a folder.
+ifeq ($(only),unit)
+  SELECTION := -m "not stack"
+else ifeq ($(only),rabbit4)
+  SELECTION := -m messaging
+  export REKINDLE_RABBITMQ4 := 1
+else ifneq ($(only),)
+  SELECTION := tests/$(only)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts compose
+
+##@ Start here
+
+help: ## List these targets
+	@awk 'BEGIN {FS = ":.*##"; print "make <target>"} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*##/ {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## Start everything and restore one photo [PHOTO=file] [KIND=restore|colourize|restore_colourize] [ONCE=1]
+	@$(LOCAL) run --home "$(HOME_DIR)" --kind "$(KIND)" --photo "$(PHOTO)" $(if $(ONCE),--once)
+
+test: setup ## Run every test [only=unit|rabbit4|<folder of tests/>]
+	@$(VENV)/python -m pytest $(SELECTION)
+
+##@ The running stack
+
+demo: is-set-up ## Restore one more photo on the running stack [PHOTO=file] [KIND=…]
+	@$(LOCAL) demo --home "$(HOME_DIR)" --kind "$(KIND)" --photo "$(PHOTO)"
+
+status: is-set-up ## Show what runs, where it listens and where it logs
+	@$(LOCAL) status --home "$(HOME_DIR)"
+
+logs: is-set-up ## Show the end of every log [only=<name>]
+	@$(LOCAL) logs --home "$(HOME_DIR)" $(only)
+
+stop: is-set-up ## Stop everything
+	@$(LOCAL) down --home "$(HOME_DIR)"
+
+clean: ## Stop, and delete data, logs and secrets [ALL=1: environments and servers too]
+	@if [ -x $(VENV)/python ]; then $(LOCAL) clean --home "$(HOME_DIR)"; fi
+	@$(if $(ALL),rm -rf .rekindle .venv)
+
+is-set-up:
+	@[ -x $(VENV)/python ] || { echo "Nothing is set up yet: \`make run\` does it."; exit 1; }
+
+##@ Working on it
+
+setup: ## Make .venv and private copies of the servers
+	@$(PYTHON) -m deploy.local.bootstrap
+
+check: setup format lint types imports contracts compose coverage ## Everything that must be green before a push
+
+format: setup ## Is the code formatted?
+	@$(VENV)/ruff format --check .
+
+lint: setup ## Look for mistakes and smells
+	@$(VENV)/ruff check .
+
+types: setup ## Check types, strictly
+	@$(VENV)/mypy
+
+imports: setup ## Check who may import whom
+	@$(VENV)/lint-imports
+
+contracts: setup ## Write the messages' schemas; fails if they were stale
+	@$(VENV)/python -m contracts
+
+compose: setup ## Check docker-compose.yml and the images, offline
+	@$(VENV)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(VENV)/hadolint deploy/docker/*Dockerfile*
+
+compose-env: ## Write this machine's secrets for docker-compose.yml into .env
+	@$(PYTHON) -m deploy.local.compose_env
+
+coverage: setup ## Run every test and measure it: at least 85 %
+	@$(VENV)/coverage erase
+	@REKINDLE_COVERAGE=1 $(VENV)/coverage run -m pytest
+	@$(VENV)/coverage combine --quiet
+	@$(VENV)/coverage report --fail-under=85 --skip-covered

@@ -1,0 +1,1 @@
+"""How Rekindle is run: on a laptop (`local`), in containers and on AWS."""

