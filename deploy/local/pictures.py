@@ -18,6 +18,7 @@ PIXELS_MAX = 120_000_000
 SHOWN_SIDE_MAX = 2048
 STRIP_HEIGHT, MARGIN, FONT_SIZE = 56, 24, 24
 PAPER, INK = (250, 248, 244), (70, 64, 58)
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 COMPARED_SIZE = (256, 256)
 TONE_DEGREE = 4
 
@@ -27,7 +28,7 @@ def old_print(folder: Path) -> Path:
     from skimage import data  # noqa: PLC0415  # half a second, and only here
 
     source = Path(data.__file__).parent / PORTRAIT
-    with Image.open(source) as portrait:
+    with Image.open(source, formats=("PNG",)) as portrait:
         cropped = portrait.convert("RGB").crop(PORTRAIT_BOX)
     large = cropped.resize(
         (cropped.width * ENLARGED, cropped.height * ENLARGED), Image.Resampling.LANCZOS
@@ -43,7 +44,7 @@ def opened(path: Path) -> Image.Image:
     import pillow_heif  # noqa: PLC0415
 
     pillow_heif.register_heif_opener()
-    with Image.open(path) as picture:
+    with Image.open(path, formats=FORMATS) as picture:
         if picture.width * picture.height > PIXELS_MAX:
             raise ValueError(f"{path.name} has too many pixels.")
         return ImageOps.exif_transpose(picture).convert("RGB")

@@ -288,22 +288,25 @@ async def test_without_a_token_nothing_is_shown(uploader: Uploader) -> None:
 
 
 async def test_the_bucket_being_away_is_a_moment_and_not_a_verdict(
-    uploader: Uploader, storage_away: Storage, monkeypatch: pytest.MonkeyPatch
+    uploader: Uploader, storage_away: Storage
 ) -> None:
-    photo_id = await uploader.uploaded(pictures.jpeg())
+    photo_id, state = await uploader.uploaded(pictures.jpeg()), uploader.app.state
+    seeing = state.inspector
 
-    with closing(Inspector(storage_away)) as blind, monkeypatch.context() as patch:
-        patch.setattr(uploader.app.state, "inspector", blind)
+    with closing(Inspector(storage_away)) as blind:
+        state.inspector = blind
         answer = await uploader.complete(photo_id)
+    state.inspector = seeing
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert (await uploader.complete(photo_id)).status_code == 202
 
 
 async def test_a_service_without_its_bucket_is_not_ready(
-    uploader: Uploader, storage_away: Storage, monkeypatch: pytest.MonkeyPatch
+    uploader: Uploader, storage_away: Storage
 ) -> None:
     assert (await uploader.client.get("/readyz")).status_code == 200
 
-    monkeypatch.setattr(uploader.app.state, "storage", storage_away)
+    uploader.app.state.storage = storage_away
+
     assert (await uploader.client.get("/readyz")).status_code == 503

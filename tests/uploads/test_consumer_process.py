@@ -73,7 +73,7 @@ async def tell(engine: AsyncEngine, amqp_url: str, message: PhotoPrepared) -> No
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> None:
     async with asyncio.timeout(WAIT_S):
-        while not await condition():  # noqa: ASYNC110  # the other side is another process
+        while not await condition():  # the other side is another process
             await asyncio.sleep(0.1)
 
 

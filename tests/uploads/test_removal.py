@@ -83,18 +83,12 @@ async def test_who_dies_between_commit_and_removal_leaves_it_to_the_sweep(
 
 
 async def test_a_bucket_that_is_away_postpones_the_removal(
-    *,
-    uploader: Uploader,
-    engine: AsyncEngine,
-    storage: Storage,
-    storage_away: Storage,
-    monkeypatch: pytest.MonkeyPatch,
+    uploader: Uploader, engine: AsyncEngine, storage: Storage, storage_away: Storage
 ) -> None:
     photo_id = await uploader.accepted(pictures.jpeg())
 
-    with monkeypatch.context() as patch:
-        patch.setattr(uploader.app.state, "storage", storage_away)
-        answer = await uploader.client.delete(f"/v1/photos/{photo_id}")
+    uploader.app.state.storage = storage_away
+    answer = await uploader.client.delete(f"/v1/photos/{photo_id}")
     assert answer.status_code == 204
     assert await exists(storage, uploader.original_key(photo_id))
 

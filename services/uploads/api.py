@@ -1,0 +1,235 @@
+"""The HTTP door of uploads."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contracts.uploads.v1 import Quad
+from services.kit.http import AccountOfCaller, InvalidRequest, Transaction
+from services.kit.problems import NotFound
+from services.kit.storage import Storage
+from services.uploads import arrivals, photos, removal
+from services.uploads.arrivals import Inspector
+from services.uploads.facts import BYTES_MAX
+from services.uploads.models import State
+from services.uploads.photos import FILENAME_LENGTH_MAX, UPLOAD_WITHIN
+
+PAGE_MAX, PAGE_DEFAULT = 100, 20
+LINK_EXPIRES_S = 5 * 60
+
+router = APIRouter(prefix="/v1/photos", tags=["photos"])
+
+
+def _convex(quad: Quad) -> Quad:
+    """Refuse corners that no print has: crossed, in a line, or counted the wrong way round."""
+    for corner in range(4):
+        (ax, ay), (bx, by), (cx, cy) = (quad[(corner + step) % 4] for step in range(3))
+        if (bx - ax) * (cy - by) - (by - ay) * (cx - bx) <= 0:
+            raise ValueError("give the corners of the print clockwise from the upper left")
+    return quad
+
+
+class NewPhoto(BaseModel):
+    filename: Annotated[str, Field(min_length=1, max_length=FILENAME_LENGTH_MAX)]
+    size: Annotated[int, Field(ge=1, le=2**53, strict=True, description="Bytes of the file.")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
+
+
+class Completion(BaseModel):
+    quad: Annotated[Quad, AfterValidator(_convex)] | None = None
+
+
+class Upload(BaseModel):
+    """How to send the file: a form with these fields first and the file, as `file`, last."""
+
+    method: Literal["POST"] = "POST"
+    url: str
+    fields: dict[str, str]
+    expires_at: datetime
+
+
+class PhotoProblem(BaseModel):
+    code: str
+    detail: str
+
+
+class Photo(BaseModel):
+    id: UUID
+    state: Literal["begun", "accepted", "ready", "rejected", "deleted"]
+    filename: str
+    size: int | None
+    media_type: str | None
+    width: int | None
+    height: int | None
+    problem: PhotoProblem | None
+    thumbnail_url: str | None
+    master_url: str | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class BegunPhoto(BaseModel):
+    photo: Photo
+    upload: Upload
+
+
+class PhotoPage(BaseModel):
+    items: list[Photo]
+    next_cursor: str | None
+
+
+def _storage(request: Request) -> Storage:
+    storage: Storage = request.app.state.storage
+    return storage
+
+
+def _inspector(request: Request) -> Inspector:
+    inspector: Inspector = request.app.state.inspector
+    return inspector
+
+
+def _engine(request: Request) -> AsyncEngine:
+    engine: AsyncEngine = request.app.state.engine
+    return engine
+
+
+Bucket = Annotated[Storage, Depends(_storage)]
+Looks = Annotated[Inspector, Depends(_inspector)]
+Engine = Annotated[AsyncEngine, Depends(_engine)]
+
+
+@router.post("", status_code=201)
+async def begin_photo(
+    new: NewPhoto,
+    connection: Transaction,
+    account_id: AccountOfCaller,
+    storage: Bucket,
+    response: Response,
+) -> BegunPhoto:
+    """Announce a photo and learn where to send its file."""
+    photo = await photos.begin(
+        connection,
+        account_id=account_id,
+        filename=new.filename,
+        size=new.size,
+        sha256=new.sha256,
+    )
+    post = await storage.sign_post(
+        photo.original_key,
+        bytes_min=1,
+        bytes_max=BYTES_MAX,
+        expires_s=int(UPLOAD_WITHIN.total_seconds()),
+    )
+    response.headers["location"] = f"/v1/photos/{photo.id}"
+    return BegunPhoto(
+        photo=await _shown(photo, storage),
+        upload=Upload(url=post.url, fields=post.fields, expires_at=photo.upload_expires_at),
+    )
+
+
+@router.post("/{photo_id}/complete", status_code=202)
+async def complete_photo(
+    *,
+    photo_id: UUID,
+    engine: Engine,
+    account_id: AccountOfCaller,
+    storage: Bucket,
+    inspector: Looks,
+    completion: Completion | None = None,
+) -> Photo:
+    """Say that the file is there: it is looked at, then prepared."""
+    photo = await arrivals.complete(
+        engine,
+        storage,
+        inspector,
+        account_id=account_id,
+        photo_id=photo_id,
+        quad=completion.quad if completion else None,
+    )
+    return await _shown(photo, storage)
+
+
+@router.get("")
+async def list_photos(
+    *,
+    connection: Transaction,
+    account_id: AccountOfCaller,
+    storage: Bucket,
+    state: Literal["begun", "accepted", "ready", "rejected"] | None = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+) -> PhotoPage:
+    """The account's photos, newest first."""
+    found = await photos.page(
+        connection,
+        account_id=account_id,
+        state=State(state) if state else None,
+        before=_read_cursor(cursor) if cursor else None,
+        limit=limit + 1,
+    )
+    items = [await _shown(photo, storage) for photo in found[:limit]]
+    more = len(found) > limit
+    return PhotoPage(items=items, next_cursor=_cursor(items[-1].id) if more else None)
+
+
+@router.get("/{photo_id}")
+async def show_photo(
+    photo_id: UUID, connection: Transaction, account_id: AccountOfCaller, storage: Bucket
+) -> Photo:
+    """One photo; its links work for five minutes."""
+    photo = await photos.find(connection, account_id=account_id, photo_id=photo_id)
+    return await _shown(photo, storage)
+
+
+@router.delete("/{photo_id}", status_code=204)
+async def delete_photo(
+    photo_id: UUID, engine: Engine, account_id: AccountOfCaller, storage: Bucket
+) -> None:
+    """Delete a photo and every file of it."""
+    async with engine.begin() as connection:
+        await photos.find(connection, account_id=account_id, photo_id=photo_id)
+        photo = await photos.delete(connection, photo_id)
+    if photo is None:
+        raise NotFound
+    await removal.remove_at_once(engine, storage, photo)
+
+
+async def _shown(photo: photos.Photo, storage: Storage) -> Photo:
+    return Photo(
+        id=photo.id,
+        state=photo.state.value,
+        filename=photo.filename,
+        size=photo.size_bytes,
+        media_type=photo.media_type,
+        width=photo.width,
+        height=photo.height,
+        problem=PhotoProblem(**photo.problem) if photo.problem else None,
+        thumbnail_url=await _link(photo, photo.thumbnail_key, storage),
+        master_url=await _link(photo, photo.master_key, storage),
+        created_at=photo.created_at,
+        updated_at=photo.updated_at,
+        version=photo.version,
+    )
+
+
+async def _link(photo: photos.Photo, key: str | None, storage: Storage) -> str | None:
+    if key is None or photo.state != State.READY:
+        return None
+    return await storage.sign_get(key, expires_s=LINK_EXPIRES_S)
+
+
+def _cursor(photo_id: UUID) -> str:
+    return urlsafe_b64encode(photo_id.bytes).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> UUID:
+    try:
+        return UUID(bytes=urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError:
+        raise InvalidRequest("cursor: use the one from the page before.") from None

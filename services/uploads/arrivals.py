@@ -1,0 +1,119 @@
+"""What happens when the uploader says that the bytes are there."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.kit.problems import Problem, Unavailable
+from services.kit.storage import NoSuchObject, Storage
+from services.uploads import photos
+from services.uploads.errors import REFUSALS, UploadMissing
+from services.uploads.facts import PhotoFacts
+from services.uploads.inspection import HeaderIncomplete, damaged, inspect
+from services.uploads.models import State
+from services.uploads.photos import Photo
+from services.uploads.removal import remove_at_once
+
+HEAD_BYTES = (256 * 1024, 8 * 2**20)
+"""How much of the beginning is read: enough for nearly all, then enough for long metadata."""
+TAIL_BYTES = 64 * 1024
+LOOKS_AT_ONCE = 4
+LOOK_TIMEOUT_S = 15
+
+log = structlog.get_logger()
+
+
+class Inspector:
+    """Looks at stored files, a few at a time, without holding up the event loop."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._free = asyncio.Semaphore(LOOKS_AT_ONCE)
+        # One thread: Python's filter of warnings, which inspection sets, is the whole process's.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inspection")
+
+    async def look(self, key: str) -> PhotoFacts:
+        """The facts of a stored photo, or the problem with it."""
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S), self._free:
+                return await self._look(key)
+        except NoSuchObject:
+            raise UploadMissing("Upload the file first, then say that it is complete.") from None
+        except TimeoutError:
+            raise Unavailable("Many photos are arriving; try again in a moment.") from None
+
+    async def _look(self, key: str) -> PhotoFacts:
+        loop = asyncio.get_running_loop()
+        size = await self._storage.size(key)
+        tail = await self._storage.read_end(key, bytes_max=TAIL_BYTES)
+        for bytes_max in HEAD_BYTES:
+            head = await self._storage.read_start(key, bytes_max=bytes_max)
+            try:
+                return await loop.run_in_executor(
+                    self._thread, lambda seen: inspect(seen, tail, size=size), head
+                )
+            except HeaderIncomplete:
+                continue
+        raise damaged()
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+async def complete(
+    engine: AsyncEngine,
+    storage: Storage,
+    inspector: Inspector,
+    *,
+    account_id: UUID,
+    photo_id: UUID,
+    quad: list[tuple[float, float]] | None,
+) -> Photo:
+    """Accept the uploaded bytes, or refuse and remove them. Asking again gets the same answer."""
+    photo = await _find(engine, account_id, photo_id)
+    if photo.state == State.BEGUN:
+        photo = await _judge(engine, storage, inspector, photo, quad) or await _find(
+            engine, account_id, photo_id
+        )
+    _repeat_refusal(photo)
+    return photo
+
+
+async def _judge(
+    engine: AsyncEngine,
+    storage: Storage,
+    inspector: Inspector,
+    photo: Photo,
+    quad: list[tuple[float, float]] | None,
+) -> Photo | None:
+    """The photo after it was judged; None if somebody else judged or deleted it meanwhile."""
+    try:
+        facts = await inspector.look(photo.original_key)
+    except Problem as refusal:
+        if refusal.code not in REFUSALS:
+            raise
+        problem = {"code": refusal.code, "detail": refusal.detail, "facts": refusal.facts}
+        async with engine.begin() as connection:
+            judged = await photos.reject(connection, photo.id, when=State.BEGUN, problem=problem)
+        if judged:
+            log.info("photo.rejected", photo_id=str(photo.id), code=refusal.code)
+            await remove_at_once(engine, storage, judged)
+        return judged
+    async with engine.begin() as connection:
+        return await photos.accept(connection, photo.id, facts=facts, quad=quad)
+
+
+async def _find(engine: AsyncEngine, account_id: UUID, photo_id: UUID) -> Photo:
+    async with engine.begin() as connection:
+        return await photos.find(connection, account_id=account_id, photo_id=photo_id)
+
+
+def _repeat_refusal(photo: Photo) -> None:
+    """Raise the problem that was found in the bytes; what preparation found is in the photo."""
+    problem = photo.problem
+    if problem and "facts" in problem:
+        raise REFUSALS[problem["code"]](problem["detail"], **problem["facts"])

@@ -1,0 +1,50 @@
+"""What uploads hears: how the preparation of a photo ended."""
+
+from faststream.rabbit import RabbitBroker
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contracts.processing.v1 import PhotoPrepared, PhotoUnusable
+from services.kit import bus
+from services.kit.bus import Delivery
+from services.kit.storage import Storage
+from services.uploads import photos
+from services.uploads.models import State
+from services.uploads.removal import remove_at_once
+
+QUEUE = "rk.uploads.events"
+PREFETCH = 10
+
+
+def listen(broker: RabbitBroker, engine: AsyncEngine, storage: Storage) -> None:
+    """Hear the ends of preparations."""
+    ends = PreparationEnds(storage)
+    bus.listen(
+        broker,
+        engine,
+        queue=QUEUE,
+        prefetch=PREFETCH,
+        handlers={PhotoPrepared: ends.on_prepared, PhotoUnusable: ends.on_unusable},
+    )
+
+
+class PreparationEnds:
+    """Either the photo is ready or it is rejected; its original is not needed any more."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def on_prepared(self, prepared: PhotoPrepared, delivery: Delivery) -> None:
+        async with delivery.transaction() as connection:
+            photo = await photos.make_ready(connection, prepared)
+            photo = photo or await photos.discard(connection, prepared)
+        if photo:
+            await remove_at_once(delivery.engine, self._storage, photo)
+
+    async def on_unusable(self, unusable: PhotoUnusable, delivery: Delivery) -> None:
+        problem = {"code": unusable.code, "detail": unusable.detail}
+        async with delivery.transaction() as connection:
+            photo = await photos.reject(
+                connection, unusable.photo_id, when=State.ACCEPTED, problem=problem
+            )
+        if photo:
+            await remove_at_once(delivery.engine, self._storage, photo)

@@ -1,0 +1,42 @@
+"""The table of photos."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+class State(StrEnum):
+    """Where a photo stands; `photos` draws how it moves."""
+
+    BEGUN = "begun"
+    ACCEPTED = "accepted"
+    READY = "ready"
+    REJECTED = "rejected"
+    DELETED = "deleted"
+
+
+metadata = sa.MetaData(schema="uploads")
+
+photos = sa.Table(
+    "photos",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("account_id", sa.Uuid, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("size_announced", sa.BigInteger, nullable=False),
+    sa.Column("sha256_announced", sa.Text),
+    sa.Column("size_bytes", sa.BigInteger),
+    sa.Column("media_type", sa.Text),
+    sa.Column("width", sa.Integer),
+    sa.Column("height", sa.Integer),
+    sa.Column("problem", JSONB(none_as_null=True)),
+    sa.Column("master_key", sa.Text),
+    sa.Column("thumbnail_key", sa.Text),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("upload_expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("sweep_at", sa.DateTime(timezone=True)),
+)
