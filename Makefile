@@ -22,7 +22,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts compose
+.PHONY: help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts openapi compose compose-env
 
 ##@ Start here
 
@@ -79,6 +79,9 @@ imports: setup ## Check who may import whom
 
 contracts: setup ## Write the messages' schemas; fails if they were stale
 	@$(VENV)/python -m contracts
+
+openapi: setup ## Write docs/api/openapi.json from the code
+	@$(VENV)/python -m services.gateway openapi
 
 compose: setup ## Check docker-compose.yml and the images, offline
 	@$(VENV)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml

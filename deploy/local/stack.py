@@ -107,12 +107,15 @@ def _http(
     own = name in DOORS
     place = ("--host", "127.0.0.1", "--port", str(chosen[name]), "--no-access-log")
     drain = ("--timeout-graceful-shutdown", str(DRAIN_S))
+    # Nothing stands in front: who calls is who connects, whatever X-Forwarded-For says.
+    honest = ("--no-proxy-headers", "--no-server-header")
     return Process(
         name=name,
         command=(
             *(sys.executable, "-m", "uvicorn", f"{module}:create_app", "--factory"),
             *place,
             *drain,
+            *honest,
         ),
         environment=environment,
         ready=answers_http(chosen[name], path),

@@ -1,104 +1,22 @@
 """Attempts on the emulator: submitted once, followed to their end, whatever goes wrong."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit.db import Connection
-from services.kit.storage import NoSuchObject, Storage
+from services.kit.storage import Storage
 from services.processing import attempts, jobs
-from services.processing.dispatching import start_next
 from services.processing.polling import Poller
 from services.processing.runpod import Policy, RunPod
 from services.processing.submitting import Submitter, signature
-from tests.processing import pictures, rows
+from tests.processing import rows
 from tests.processing.conftest import ENDPOINT_ID, KEY, WEBHOOK_SECRET, Emulator
+from tests.processing.desk import WORKER, Desk
 from tests.processing.serving import free_port
-
-WORKER = "worker-1"
-
-
-@dataclass
-class Desk:
-    """A job on its way to the GPU, and everybody who moves it."""
-
-    engine: AsyncEngine
-    storage: Storage
-    emulator: Emulator
-    submitter: Submitter
-    poller: Poller
-    account_id: UUID
-    job_id: UUID
-
-    async def release(self) -> UUID:
-        async with self.engine.begin() as connection:
-            assert await start_next(connection, slots=5, endpoint=ENDPOINT_ID) == self.job_id
-        return UUID(str((await self.attempt()).id))
-
-    async def submit(self) -> UUID:
-        attempt_id = await self.release()
-        await self.submitter.submit(attempt_id, self.transaction)
-        return attempt_id
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        async with self.engine.begin() as connection:
-            yield connection
-
-    async def attempt(self) -> Any:
-        return (await rows.attempts_of(self.engine, self.job_id))[-1]
-
-    async def job(self) -> Any:
-        return await rows.job(self.engine, self.job_id)
-
-    async def look(self, *, late: bool = False) -> None:
-        """Look now, whenever it would have been due; somebody else may look as well."""
-        await rows.execute(
-            self.engine,
-            "update attempts set next_poll_at = now()"
-            + (", deadline = now() - interval '1 s'" if late else ""),
-        )
-        assert sum(await asyncio.gather(self.poller.look(), self.poller.look())) == 1
-
-    async def work(self, *, error: str | None = None, store: bool = True) -> None:
-        """What the worker does: take the run, store a result, hand in its facts."""
-        run = self.emulator.endpoint.jobs.take(WORKER)
-        assert run is not None
-        result = pictures.png(pictures.textured(640, 480))
-        if store and not error:
-            output = run.input["output"]
-            async with httpx.AsyncClient(trust_env=False) as s3:
-                put = await s3.put(output["url"], content=result, headers=output["headers"])
-                assert put.status_code == 200, put.text
-        facts = {
-            "attempt_id": run.input["attempt_id"],
-            "engine": "cpu",
-            "width": 640,
-            "height": 480,
-            "bytes": len(result),
-            "sha256": hashlib.sha256(result).hexdigest(),
-            "media_type": "image/png",
-        }
-        self.emulator.endpoint.finish(WORKER, run.id, output=None if error else facts, error=error)
-
-    def state_at_runpod(self, attempt: Any) -> str:
-        run = self.emulator.endpoint.jobs.find(attempt.runpod_job_id)
-        assert run is not None
-        return run.state
-
-    async def stored(self, key: str) -> bool:
-        try:
-            return await self.storage.size(key) > 0
-        except NoSuchObject:
-            return False
 
 
 @pytest.fixture(name="desk")

@@ -1,0 +1,54 @@
+"""The HTTP process of processing: `uvicorn services.processing.app:create_app --factory`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.kit.client import ServiceClient
+from services.kit.db import create_engine
+from services.kit.http import create_service
+from services.kit.settings import load
+from services.kit.storage import open_storage
+from services.kit.telemetry import configure_logs
+from services.processing import api, webhooks
+from services.processing.holds import Holds
+from services.processing.settings import HttpSettings
+
+
+def create_app() -> FastAPI:
+    """Read the environment and put the parts together."""
+    settings = load(HttpSettings)
+    configure_logs("processing", level=settings.log_level)
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        name="processing-http",
+        pool_size=settings.database_pool_size,
+    )
+    holds = Holds(
+        ServiceClient(
+            settings.credits_url,
+            caller="processing",
+            service="credits",
+            secret=settings.credits_secret.get_secret_value(),
+        )
+    )
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        async with open_storage(settings) as storage:
+            app.state.storage = storage
+            yield
+        await holds.close()
+
+    app = create_service(
+        "processing",
+        version=settings.rekindle_version,
+        engine=engine,
+        routers=(api.router, webhooks.router),
+        internal_secrets=settings.internal_secrets.get_secret_value().split(","),
+        lifespan=life,
+    )
+    app.state.holds = holds
+    app.state.webhook_secret = settings.webhook_secret.get_secret_value()
+    return app

@@ -1,0 +1,92 @@
+"""From the four corners of a print in a picture to a flat, rectangular print."""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE_MIN = 16
+AREA_PART_MIN = 0.005
+"""A print smaller than this part of the picture is a slip of the finger."""
+
+SHRINK_BEFORE_WARP = 2
+FOCAL_LENGTH, FOCAL_LENGTHS = 0.65, (0.4, 8.0)
+"""In picture diagonals: a phone's main camera, and what is believable at all."""
+
+NEARLY_PARALLEL = 1e-4
+
+ASPECT_CORRECTION_MAX = 1.6
+
+Points = NDArray[np.float64]
+
+
+class UnusableCorners(ValueError):  # noqa: N818  # an answer, not a fault
+    """The four corners do not enclose a print."""
+
+
+def corners_in_pixels(quad: list[tuple[float, float]], width: int, height: int) -> Points:
+    """Corners in pixels, clockwise from the upper left, if they enclose a usable area."""
+    corners = np.array(quad, dtype=np.float64) * (width, height)
+    following = np.roll(corners, -1, axis=0)
+    edges = following - corners
+    turns = np.cross(edges, np.roll(edges, -1, axis=0))
+    if not (turns > 0).all():
+        raise UnusableCorners("The corners must go round the print, clockwise.")
+    area = 0.5 * np.cross(corners, following).sum()
+    if area < AREA_PART_MIN * width * height or np.hypot(*edges.T).min() < SIDE_MIN:
+        raise UnusableCorners("The marked print is too small.")
+    return corners
+
+
+def flat_size(corners: Points, width: int, height: int) -> tuple[int, int]:
+    """Width and height the print has when seen from straight above.
+
+    The longest edge keeps its pixels; the other follows from the true shape, which the
+    convergence of the edges tells (Zhang and He, whiteboard scanning).
+    """
+    edges = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
+    across, down = max(edges[0], edges[2]), max(edges[1], edges[3])
+    aspect = across / down
+    true = _true_aspect(corners, width, height)
+    if max(true / aspect, aspect / true) <= ASPECT_CORRECTION_MAX:
+        aspect = true
+    if aspect >= across / down:
+        across = down * aspect
+    else:
+        down = across / aspect
+    return max(1, round(across)), max(1, round(down))
+
+
+def flatten(pixels: NDArray[np.uint8], corners: Points, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The print, resampled once."""
+    width, height = size
+    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
+    # Corners are edges of pixels, and OpenCV counts from their middles.
+    matrix = cv2.getPerspectiveTransform(corners.astype(np.float32) - 0.5, target - 0.5)
+    flat = cv2.warpPerspective(
+        pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(flat, dtype=np.uint8)
+
+
+def _true_aspect(corners: Points, width: int, height: int) -> float:
+    """Width by height of the real rectangle.
+
+    Two pairs of edges that converge tell the camera's focal length as well; with fewer, or an
+    unbelievable result, it is assumed.
+    """
+    centred = (corners - (width / 2, height / 2)) / math.hypot(width, height)
+    upper_left, upper_right, lower_right, lower_left = np.c_[centred, np.ones(4)]
+    diagonal = np.cross(upper_left, lower_right)
+    k2 = diagonal @ lower_left / (np.cross(upper_right, lower_right) @ lower_left)
+    k3 = diagonal @ upper_right / (np.cross(lower_left, lower_right) @ upper_right)
+    across, down = k2 * upper_right - upper_left, k3 * lower_left - upper_left
+    depth = across[2] * down[2]
+    squared = FOCAL_LENGTH**2
+    if abs(depth) > NEARLY_PARALLEL:
+        told = -(across[0] * down[0] + across[1] * down[1]) / depth
+        if FOCAL_LENGTHS[0] ** 2 <= told <= FOCAL_LENGTHS[1] ** 2:
+            squared = told
+    lens = np.array((1 / squared, 1 / squared, 1.0))
+    return float(np.sqrt((across**2 @ lens) / (down**2 @ lens)))

@@ -1,0 +1,196 @@
+"""RunPod's serverless API: the four calls we make, and every way they can fail.
+
+A submit is not idempotent and has no client reference, so the one question after a failure is
+whether the request may have arrived: `Ambiguous` says so, every other error says it did not.
+Answers are input like any other: bounded, validated, and a state we do not know is not an end.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import httpx
+from pydantic import BaseModel, Field, ValidationError
+
+CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S, CALL_TIMEOUT_S = 3.0, 15.0, 20.0
+CONNECTIONS_MAX, IDLE_CONNECTIONS_MAX = 50, 10
+IDLE_CONNECTION_S = 5.0
+ANSWER_BYTES_MAX = 1024 * 1024
+RETRY_AFTER_S, RETRY_AFTER_S_MAX = 2.0, 60.0
+
+RunPodJobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+
+
+class RunPodError(Exception):
+    """RunPod did not do what we asked."""
+
+
+class Unreachable(RunPodError):  # noqa: N818  # says what happened
+    """Nothing was sent, or the call can be repeated without harm."""
+
+
+class RateLimited(Unreachable):
+    """Too many calls; `retry_after_s` says when the next one may come."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"rate limited for {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class Unauthorized(Unreachable):
+    """The key or the endpoint is wrong: only an operator can mend it."""
+
+
+class Ambiguous(RunPodError):  # noqa: N818  # says what happened
+    """The submit may or may not have arrived."""
+
+
+class BadRequest(RunPodError):  # noqa: N818  # says what happened
+    """RunPod refuses what we sent; it would refuse it again."""
+
+
+class Gone(RunPodError):  # noqa: N818  # says what happened
+    """RunPod does not know this job (any more)."""
+
+
+class Submitted(BaseModel):
+    """What `/run` answers."""
+
+    id: RunPodJobId
+
+
+class Status(BaseModel):
+    """What `/status` answers. Times are milliseconds."""
+
+    status: Annotated[str, Field(max_length=64)]
+    execution_time: Annotated[float, Field(ge=0, le=1e10, alias="executionTime")] = 0
+    output: Any = None
+    error: Any = None
+
+
+class Jobs(BaseModel):
+    """How many jobs an endpoint has that are not over."""
+
+    in_queue: Annotated[int, Field(ge=0, alias="inQueue")]
+    in_progress: Annotated[int, Field(ge=0, alias="inProgress")]
+
+
+class Health(BaseModel):
+    """What `/health` answers."""
+
+    jobs: Jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long a run may take on the worker, and how long altogether."""
+
+    execution_timeout_s: int
+    ttl_s: int
+
+
+class RunPod:
+    """One serverless endpoint."""
+
+    def __init__(self, api_url: str, *, endpoint_id: str, api_key: str) -> None:
+        self.endpoint_id = endpoint_id
+        self._http = httpx.AsyncClient(
+            base_url=f"{api_url.rstrip('/')}/{endpoint_id}",
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS_MAX,
+                max_keepalive_connections=IDLE_CONNECTIONS_MAX,
+                # A connection the other side has closed makes a submit ambiguous.
+                keepalive_expiry=IDLE_CONNECTION_S,
+            ),
+            trust_env=False,
+        )
+
+    async def run(self, given: dict[str, Any], *, webhook: str, policy: Policy) -> str:
+        """Submit a run; RunPod's id of it."""
+        body = {
+            "input": given,
+            "webhook": webhook,
+            "policy": {
+                "executionTimeout": policy.execution_timeout_s * 1000,
+                "ttl": policy.ttl_s * 1000,
+            },
+        }
+        try:
+            answer = await self._send("POST", "/run", json=body)
+            return Submitted.model_validate_json(answer).id
+        except Gone as error:
+            raise Unauthorized("no such endpoint") from error
+        except (ValidationError, _MaybeSent) as error:
+            raise Ambiguous(repr(error)[:200]) from error
+
+    async def status(self, job_id: str) -> Status:
+        """What has become of a run."""
+        try:
+            return Status.model_validate_json(await self._send("GET", f"/status/{job_id}"))
+        except (ValidationError, _MaybeSent, BadRequest) as error:
+            raise Unreachable(repr(error)[:200]) from error
+
+    async def cancel(self, job_id: str) -> None:
+        """Ask for a run to stop; `status` will tell whether it did."""
+        try:
+            await self._send("POST", f"/cancel/{job_id}")
+        except (_MaybeSent, BadRequest) as error:
+            raise Unreachable(repr(error)[:200]) from error
+
+    async def health(self) -> Jobs:
+        """What the endpoint has to do."""
+        try:
+            return Health.model_validate_json(await self._send("GET", "/health")).jobs
+        except (ValidationError, _MaybeSent, BadRequest, Gone) as error:
+            raise Unreachable(repr(error)[:200]) from error
+
+    async def close(self) -> None:
+        """Close the connections kept alive."""
+        await self._http.aclose()
+
+    async def _send(self, method: str, path: str, **request: Any) -> bytes:
+        try:
+            async with (
+                asyncio.timeout(CALL_TIMEOUT_S),
+                self._http.stream(method, path, **request) as response,
+            ):
+                body = b""
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > ANSWER_BYTES_MAX:
+                        raise _MaybeSent("the answer is too long")
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Unreachable(repr(error)[:200]) from error
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+            raise _MaybeSent(repr(error)[:200]) from error
+        _raise_for(response)
+        return body
+
+
+class _MaybeSent(RunPodError):  # noqa: N818  # says what happened
+    """The request left us and no usable answer came back."""
+
+
+def _raise_for(response: httpx.Response) -> None:
+    match response.status_code:
+        case 200:
+            return
+        case 401 | 403:
+            raise Unauthorized(f"HTTP {response.status_code}")
+        case 404:
+            raise Gone("HTTP 404")
+        case 429:
+            raise RateLimited(_retry_after_s(response))
+        case status if 400 <= status < 500:  # noqa: PLR2004  # all of them are our fault
+            raise BadRequest(f"HTTP {status}")
+        case status:
+            raise _MaybeSent(f"HTTP {status}")
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    try:
+        return min(max(0.0, float(response.headers["retry-after"])), RETRY_AFTER_S_MAX)
+    except (KeyError, ValueError):
+        return RETRY_AFTER_S
