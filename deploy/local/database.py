@@ -11,7 +11,7 @@ from deploy.local.trouble import StackError
 
 SERVICES = ("gateway", "uploads", "credits", "processing", "billing")
 CONNECT_TIMEOUT_S = 10
-ROLE_CONNECTIONS_MAX = 60
+ROLE_CONNECTIONS_MAX = 80
 
 
 async def create_database(admin_url: str, name: str, passwords: Mapping[str, str]) -> None:

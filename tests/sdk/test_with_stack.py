@@ -38,8 +38,7 @@ async def rekindle(stack: State) -> AsyncIterator[Rekindle]:
 @pytest.fixture
 def command(stack: State, tmp_path: Path) -> Command:
     """The program, logged in, in a folder below the stack's state."""
-    (tmp_path / ".rekindle").mkdir()
-    (tmp_path / ".rekindle" / "state.json").write_text(json.dumps(stack))
+    (tmp_path / ".rekindle").symlink_to(stack["home"])
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
