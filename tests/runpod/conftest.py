@@ -95,7 +95,7 @@ def _worker_python() -> Path:
     named = os.environ.get("REKINDLE_WORKER_PYTHON")
     python = Path(named) if named else WORKER_PYTHON
     if not python.exists():
-        pytest.skip("the worker's environment is not set up: run `make setup`")
+        pytest.fail("The worker's environment is not set up: run `make setup`.")
     return python
 
 
