@@ -21,7 +21,6 @@ from deploy.local.process import Preparation, Process, answers_http
 DRAIN_S = 5
 # A service may write its last words after draining.
 STOP_TIMEOUT_S = DRAIN_S + 0.5
-COVERAGE_STOP_TIMEOUT_S = 20
 GATEWAY_PORT = 8080
 PORTS: Mapping[str, int | None] = dict.fromkeys(
     (
@@ -61,7 +60,7 @@ def build(home: Home, options: Options) -> Stack:
     found = servers.find(
         home, addresses, wants=options.wants, newer_rabbitmq=options.newer_rabbitmq
     )
-    programs = _programs(home, options, addresses, services)
+    programs = _programs(home, addresses, services)
     if options.coverage:  # it begins to measure when Python starts, and a fork is past that
         programs = [replace(program, nursed=False) for program in programs]
     return Stack(
@@ -74,7 +73,6 @@ def build(home: Home, options: Options) -> Stack:
 
 def _programs(
     home: Home,
-    options: Options,
     addresses: Addresses,
     services: Mapping[str, Mapping[str, str]],
 ) -> list[Process]:
@@ -85,7 +83,7 @@ def _programs(
     return [
         _http("issuer", "deploy.local.issuer.app", issuer, chosen, path="/.well-known/jwks.json"),
         _http("runpod", "deploy.local.runpod.app", emulator, chosen, path="/ready"),
-        _worker(home, options, addresses),
+        _worker(home, addresses),
         *(_http(name, f"services.{name}.app", services[name], chosen) for name in DOORS),
         *(
             _role(f"{name}-consumer", [f"services.{name}", "consumer"], services[name])
@@ -139,16 +137,15 @@ def _role(name: str, arguments: Sequence[str], environment: Mapping[str, str]) -
     )
 
 
-def _worker(home: Home, options: Options, addresses: Addresses) -> Process:
-    measured = ("-m", "coverage", "run", "--parallel-mode") if options.coverage else ()
+def _worker(home: Home, addresses: Addresses) -> Process:
     return Process(
         name="worker",
-        command=(str(WORKER_PYTHON), *measured, "-m", "worker.handler"),
+        command=(str(WORKER_PYTHON), "-m", "worker.handler"),
         environment=environments.of_worker(home, addresses),
         needs=("runpod",),
         layer=1,
         # The SDK takes its time to hear SIGTERM; a job it loses is taken again.
-        stop_timeout_s=COVERAGE_STOP_TIMEOUT_S if options.coverage else DRAIN_S,
+        stop_timeout_s=DRAIN_S,
     )
 
 
