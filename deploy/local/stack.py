@@ -60,7 +60,7 @@ def build(home: Home, options: Options) -> Stack:
     found = servers.find(
         home, addresses, wants=options.wants, newer_rabbitmq=options.newer_rabbitmq
     )
-    programs = _programs(home, addresses, services)
+    programs = python_programs(home, addresses, services)
     if options.coverage:  # it begins to measure when Python starts, and a fork is past that
         programs = [replace(program, nursed=False) for program in programs]
     return Stack(
@@ -71,7 +71,7 @@ def build(home: Home, options: Options) -> Stack:
     )
 
 
-def _programs(
+def python_programs(
     home: Home,
     addresses: Addresses,
     services: Mapping[str, Mapping[str, str]],

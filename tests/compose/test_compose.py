@@ -96,7 +96,7 @@ def local_programs(tmp_path: Path) -> dict[str, dict[str, str]]:
         s3=s3.Account("http://127.0.0.1:4", "key", "secret"),
     )
     of_services = environments.of_services(home, addresses)
-    programs = stack._programs(home, stack.Options(), addresses, of_services)
+    programs = stack.python_programs(home, addresses, of_services)
     return {program.name: dict(program.environment) for program in programs}
 
 
