@@ -9,7 +9,14 @@ from fastapi.responses import Response
 from services.gateway import accounts, schemas
 from services.gateway.openapi import ANYBODY, takes
 from services.gateway.parts import Gateway
-from services.gateway.upstream import PageCursor, PageLimit, ask, page_passed_back, passed_back
+from services.gateway.upstream import (
+    PageCursor,
+    PageLimit,
+    ask,
+    page_read_back,
+    passed_back,
+    read_back,
+)
 from services.gateway.visitors import ANYONE, Reader, Writer
 
 router = APIRouter(prefix="/v1", generate_unique_id_function=lambda route: route.name)
@@ -73,14 +80,16 @@ async def list_photos(
     query = {"limit": limit, "cursor": cursor, "state": state}
     account_id = visitor.account_id
     answer = await ask(gateway.uploads, "GET", "/v1/photos", account_id=account_id, query=query)
-    return page_passed_back(request, answer)
+    return page_read_back(request, answer)
 
 
 @router.get("/photos/{photo_id}", response_model=schemas.Photo, tags=["photos"])
-async def read_photo(photo_id: UUID, visitor: Reader, gateway: Gateway) -> Response:
+async def read_photo(
+    request: Request, photo_id: UUID, visitor: Reader, gateway: Gateway
+) -> Response:
     """One photo."""
     path, account_id = f"/v1/photos/{photo_id}", visitor.account_id
-    return passed_back(await ask(gateway.uploads, "GET", path, account_id=account_id))
+    return read_back(request, await ask(gateway.uploads, "GET", path, account_id=account_id))
 
 
 @router.delete("/photos/{photo_id}", status_code=204, tags=["photos"])
@@ -91,10 +100,12 @@ async def delete_photo(photo_id: UUID, visitor: Writer, gateway: Gateway) -> Res
 
 
 @router.get("/credits", response_model=schemas.Balance, tags=["credits"])
-async def read_credits(visitor: Reader, gateway: Gateway) -> Response:
+async def read_credits(request: Request, visitor: Reader, gateway: Gateway) -> Response:
     """How many credits can be spent now, and how many are set aside."""
     account_id = visitor.account_id
-    return passed_back(await ask(gateway.credits, "GET", "/v1/credits", account_id=account_id))
+    return read_back(
+        request, await ask(gateway.credits, "GET", "/v1/credits", account_id=account_id)
+    )
 
 
 @router.get("/credits/receipts", response_model=schemas.ReceiptPage, tags=["credits"])
@@ -110,7 +121,7 @@ async def list_receipts(
     answer = await ask(
         gateway.credits, "GET", "/v1/credits/receipts", account_id=account_id, query=query
     )
-    return page_passed_back(request, answer)
+    return page_read_back(request, answer)
 
 
 @router.get(
@@ -120,13 +131,15 @@ async def list_receipts(
     dependencies=[ANYONE],
     tags=["plans"],
 )
-async def list_plans(gateway: Gateway) -> Response:
+async def list_plans(request: Request, gateway: Gateway) -> Response:
     """What can be subscribed to or bought."""
-    return passed_back(await ask(gateway.billing, "GET", "/v1/plans", account_id=None))
+    return read_back(request, await ask(gateway.billing, "GET", "/v1/plans", account_id=None))
 
 
 @router.get("/subscription", response_model=schemas.Subscription, tags=["plans"])
-async def read_subscription(visitor: Reader, gateway: Gateway) -> Response:
+async def read_subscription(request: Request, visitor: Reader, gateway: Gateway) -> Response:
     """The plan of this account."""
     account_id = visitor.account_id
-    return passed_back(await ask(gateway.billing, "GET", "/v1/subscription", account_id=account_id))
+    return read_back(
+        request, await ask(gateway.billing, "GET", "/v1/subscription", account_id=account_id)
+    )

@@ -22,8 +22,9 @@ from services.gateway.upstream import (
     PageCursor,
     PageLimit,
     ask,
-    page_passed_back,
+    page_read_back,
     passed_back,
+    read_back,
 )
 from services.gateway.visitors import ANYONE, JobMaker, Reader, Writer
 from services.kit.client import Answer
@@ -38,9 +39,9 @@ KEPT_HEADERS = ("content-type", "location")
 
 
 @router.get("/kinds", response_model=schemas.Kinds, openapi_extra=ANYBODY, dependencies=[ANYONE])
-async def list_kinds(gateway: Gateway) -> Response:
+async def list_kinds(request: Request, gateway: Gateway) -> Response:
     """What can be done with photos, and what it costs."""
-    return passed_back(await ask(gateway.processing, "GET", "/v1/kinds", account_id=None))
+    return read_back(request, await ask(gateway.processing, "GET", "/v1/kinds", account_id=None))
 
 
 @router.post(
@@ -79,14 +80,14 @@ async def list_jobs(
     """The account's jobs, newest first."""
     query, account_id = {"limit": limit, "cursor": cursor}, visitor.account_id
     answer = await ask(gateway.processing, "GET", "/v1/jobs", account_id=account_id, query=query)
-    return page_passed_back(request, answer)
+    return page_read_back(request, answer)
 
 
 @router.get("/jobs/{job_id}", response_model=schemas.Job)
-async def read_job(job_id: UUID, visitor: Reader, gateway: Gateway) -> Response:
+async def read_job(request: Request, job_id: UUID, visitor: Reader, gateway: Gateway) -> Response:
     """One job, with its result once it is completed."""
     path, account_id = f"/v1/jobs/{job_id}", visitor.account_id
-    return passed_back(await ask(gateway.processing, "GET", path, account_id=account_id))
+    return read_back(request, await ask(gateway.processing, "GET", path, account_id=account_id))
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=202, response_model=schemas.Job)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,7 +15,8 @@ from services.kit.client import Answer, ServiceClient
 from services.kit.problems import Unauthenticated, Unavailable
 
 SERVER_ERRORS = 500
-OK = 200
+OK, NOT_MODIFIED = 200, 304
+TAG_LENGTH = 32
 PROBLEM = "application/problem+json"
 CURSOR_LENGTH_MAX = 512
 
@@ -57,10 +59,23 @@ def passed_back(answer: Answer) -> Response:
     return Response(answer.body, status_code=answer.status, headers=answer.headers)
 
 
-def page_passed_back(request: Request, answer: Answer) -> Response:
-    """One page of a list, with the address of the next one in `Link`."""
+def read_back(request: Request, answer: Answer) -> Response:
+    """What a service said to a read, under an `ETag`; who has it already gets a 304."""
+    if answer.status != OK:
+        return passed_back(answer)
+    tag = f'"{sha256(answer.body).hexdigest()[:TAG_LENGTH]}"'
+    known = (one.strip() for one in request.headers.get("if-none-match", "").split(","))
+    if any(one in ("*", tag, f"W/{tag}") for one in known):
+        return Response(status_code=NOT_MODIFIED, headers={"etag": tag})
     response = passed_back(answer)
-    if answer.status == OK and (cursor := json.loads(answer.body).get("next_cursor")):
+    response.headers["etag"] = tag
+    return response
+
+
+def page_read_back(request: Request, answer: Answer) -> Response:
+    """One page of a list, with the address of the next one in `Link`."""
+    response = read_back(request, answer)
+    if response.status_code == OK and (cursor := json.loads(answer.body).get("next_cursor")):
         query = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
         target = f"{request.url.path}?{urlencode([*query, ('cursor', cursor)])}"
         response.headers["link"] = f'<{target}>; rel="next"'

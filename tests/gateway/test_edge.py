@@ -89,6 +89,30 @@ async def test_a_list_names_its_next_page(door: Door) -> None:
     assert "state=begun" in first.links["next"]["url"]
 
 
+async def test_who_has_the_newest_answer_gets_a_304_until_it_changes(door: Door) -> None:
+    new = {"filename": "aunt.jpg", "size": 1_000}
+    async with door.visit() as visitor:
+        await visitor.post("/v1/photos", json=new)
+        first = await visitor.get("/v1/photos")
+        known = {"if-none-match": f'"else", W/{first.headers["etag"]}'}
+        again = await visitor.get("/v1/photos", headers=known)
+        await visitor.post("/v1/photos", json=new)
+        changed = await visitor.get("/v1/photos", headers=known)
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+
+
+async def test_a_refusal_has_no_etag(door: Door) -> None:
+    async with door.visit() as visitor:
+        answer = await visitor.get(f"/v1/photos/{uuid4()}", headers={"if-none-match": "*"})
+
+    assert answer.status_code == 404
+    assert "etag" not in answer.headers
+
+
 async def test_a_refusal_of_a_service_passes_through_as_it_is(door: Door) -> None:
     async with door.visit() as visitor:
         new = {"filename": "aunt.jpg", "size": 51 * 1024 * 1024}
