@@ -12,15 +12,15 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from sdk.rekindle.places import Place
+from sdk.rekindle.places import SERVICES, Place
 
 PART_TIMEOUT_S = 8.0
 COUNTED_WITHIN_S = 6.0
 FREE_BYTES_MIN = 500 * 1024 * 1024
 CLOCK_APART_S_MAX = 60.0
-SERVICES = ("uploads", "credits", "processing", "billing")
+PARKED = "rk.dead."
 # Nobody consumes these: parked messages, those that wait for their next try, and the last words.
-QUEUES_WITHOUT_CONSUMERS = ("rk.dead.", "rk.retry.", "rk.audit")
+QUEUES_WITHOUT_CONSUMERS = (PARKED, "rk.retry.", "rk.audit")
 
 Look = Callable[[httpx.AsyncClient], Awaitable[str]]
 
@@ -77,12 +77,14 @@ def _local_parts(state: dict[str, Any]) -> list[Part]:
     services = [
         Part(name, _ready(gateway.get(f"{name.upper()}_URL", "")), restart.format(name))
         for name in SERVICES
+        if name != "gateway"
     ]
     return [
         *services,
         Part("processes", _processes(state.get("processes", {})), restart.format("the dead one")),
         Part("database", _database(state), restart.format("postgres")),
         Part("broker", _broker(state), restart.format("rabbitmq and the consumers")),
+        Part("letters", _letters(state), "See `rekindle dead list`, mend the reason, replay."),
         Part("s3", _s3(state.get("s3_endpoint", ""), gateway, environments), restart.format("s3")),
         Part("runpod", _runpod(processing), restart.format("runpod and worker")),
     ]
@@ -170,7 +172,7 @@ def _database(state: dict[str, Any]) -> Look:
             version = await connection.fetchval("show server_version")
         finally:
             await connection.close()
-        missing = {"gateway", *SERVICES} - {row["nspname"] for row in held}
+        missing = set(SERVICES) - {row["nspname"] for row in held}
         if missing:
             raise Broken(f"schemas are missing: {', '.join(sorted(missing))}")
         return f"PostgreSQL {version}, five schemas"
@@ -182,7 +184,11 @@ def _broker(state: dict[str, Any]) -> Look:
     async def look(client: httpx.AsyncClient) -> str:
         # The management API counts every few seconds: right after a start it knows of nobody.
         for _ in range(int(COUNTED_WITHIN_S)):
-            queues = await _queues(client, state)
+            queues = [
+                queue
+                for queue in await _queues(client, state)
+                if not queue["name"].startswith(QUEUES_WITHOUT_CONSUMERS)
+            ]
             lonely = sorted(queue["name"] for queue in queues if not queue.get("consumers"))
             if queues and not lonely:
                 return f"{len(queues)} queues, each with a consumer"
@@ -199,11 +205,23 @@ async def _queues(client: httpx.AsyncClient, state: dict[str, Any]) -> list[dict
         f"{parts.scheme}://{parts.hostname}:{parts.port}/api/queues/{vhost}",
         auth=(unquote(parts.username or ""), unquote(parts.password or "")),
     )
-    return [
-        queue
-        for queue in answer.raise_for_status().json()
-        if not queue["name"].startswith(QUEUES_WITHOUT_CONSUMERS)
-    ]
+    queues: list[dict[str, Any]] = answer.raise_for_status().json()
+    return queues
+
+
+def _letters(state: dict[str, Any]) -> Look:
+    async def look(client: httpx.AsyncClient) -> str:
+        parked = {
+            queue["name"]: queue.get("messages", 0)
+            for queue in await _queues(client, state)
+            if queue["name"].startswith(PARKED)
+        }
+        if any(parked.values()):
+            told = ", ".join(f"{count} in {name}" for name, count in parked.items() if count)
+            raise Broken(f"messages were given up on: {told}")
+        return "no message was given up on"
+
+    return look
 
 
 def _s3(endpoint: str, gateway: dict[str, Any], environments: dict[str, Any]) -> Look:

@@ -12,6 +12,7 @@ from sdk.rekindle.problems import RekindleError
 STATE_FILE = Path(".rekindle") / "state.json"
 STATE_BYTES_MAX = 1024 * 1024
 PARENTS_MAX = 32
+SERVICES = ("gateway", "uploads", "credits", "processing", "billing")
 
 State = dict[str, Any]
 

@@ -17,8 +17,8 @@ SUMMARY = "Old family photos, restored and kept true."
 DESCRIPTION = """\
 Every refusal is `application/problem+json` (RFC 9457) with a stable `code`. What spends credits
 needs an `Idempotency-Key`. Limits are announced in `RateLimit-Policy` and `RateLimit`; after a 429,
-wait for `Retry-After` seconds. Answers to reads carry an `ETag`; with it in `If-None-Match`, what has
-not changed is a 304.
+wait for `Retry-After` seconds. Answers to reads carry an `ETag`; with it in `If-None-Match`, what
+has not changed is a 304.
 """
 REF = "#/components/schemas/{model}"
 REQUESTS = (schemas.BeginPhoto, schemas.CompletePhoto, schemas.JobRequest)

@@ -9,7 +9,8 @@ What a plain broker does, and what this module does instead:
 * prefetch is unlimited → every queue names its own;
 * a failing message is destroyed, or redelivered for ever → `Transient` errors come back after
   5 s, 30 s and 5 min on a copy with our own `x-attempt`, everything else is parked in
-  `rk.dead.<service>` by the queue's policy. Nothing is ever requeued.
+  `rk.dead.<service>` with its reason (by the queue's policy, if even that fails). Nothing is ever
+  requeued; a crash between the copy and its acknowledgement gives a duplicate, never a loss.
 
 A handler does its work in `delivery.transaction()`, where the inbox makes redelivery harmless.
 """
@@ -19,7 +20,7 @@ import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,7 @@ CONFIRM_TIMEOUT_S = 10
 CONNECT_RETRY_S = 1
 HANDLERS_FINISH_WITHIN_S = 8
 BODY_BYTES_MAX = 256 * 1024
+REASON_LENGTH_MAX = 500
 RETRY_LEVELS = ("5s", "30s", "5m")
 
 log = structlog.get_logger()
@@ -48,6 +50,7 @@ _EXCHANGES = {
     "rk.commands": RabbitExchange("rk.commands", type=ExchangeType.DIRECT, declare=False),
     "rk.progress": RabbitExchange("rk.progress", type=ExchangeType.TOPIC, declare=False),
     "rk.gw": RabbitExchange("rk.gw", type=ExchangeType.TOPIC, declare=False),
+    "rk.dlx": RabbitExchange("rk.dlx", type=ExchangeType.TOPIC, declare=False),
     **{
         f"rk.retry.{level}": RabbitExchange(
             f"rk.retry.{level}", type=ExchangeType.FANOUT, declare=False
@@ -99,19 +102,28 @@ class RetryMiddleware(BaseMiddleware):
             return await call_next(msg)
         except Exception as error:
             attempt = int(msg.headers.get("x-attempt", 0))
-            if not _is_worth_retrying(error) or attempt >= len(RETRY_LEVELS):
+            queue = self.context.get("handler_").queue.name
+            headers = _headers_of_copy(msg.headers)
+            if _is_worth_retrying(error) and attempt < len(RETRY_LEVELS):
+                log.warning("message.retried", message_id=msg.message_id, error=repr(error)[:200])
+                exchange, key = f"rk.retry.{RETRY_LEVELS[attempt]}", queue
+                headers["x-attempt"] = attempt + 1
+            else:
                 log.exception("message.parked", message_id=msg.message_id, attempt=attempt)
-                raise
-            log.warning("message.retried", message_id=msg.message_id, error=repr(error)[:200])
+                # Rejected, it would be parked as well, but nobody could see there why.
+                exchange, key = "rk.dlx", f"dead.{queue.split('.')[1]}"
+                headers["x-parked-from"] = queue
+                headers["x-parked-at"] = datetime.now(UTC).isoformat(timespec="seconds")
+                headers["x-reason"] = repr(error)[:REASON_LENGTH_MAX]
             await publish(
                 self.context.get("broker"),
                 msg.body,
-                exchange=f"rk.retry.{RETRY_LEVELS[attempt]}",
-                routing_key=self.context.get("handler_").queue.name,
+                exchange=exchange,
+                routing_key=key,
                 message_id=msg.message_id,
                 message_type=msg.raw_message.type or "",
                 correlation_id=msg.correlation_id,
-                headers=_headers_of_copy(msg.headers) | {"x-attempt": attempt + 1},
+                headers=headers,
             )
             return None
 

@@ -199,7 +199,25 @@ async def test_a_bug_parks_the_message_after_one_try(amqp_url: str, engine: Asyn
         parked = await take(amqp_url, DEAD)
 
     assert parked.message_id == str(envelope.id)
+    assert parked.headers["x-reason"] == "ZeroDivisionError()"
+    assert parked.headers["x-parked-from"] == QUEUE
     assert tries == 1
+
+
+async def test_a_message_that_cannot_even_be_copied_is_parked_by_the_broker(
+    amqp_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(message: AccountOpened, delivery: Delivery) -> None:
+        monkeypatch.setattr(bus, "CONFIRM_TIMEOUT_S", 0)
+        raise ZeroDivisionError
+
+    envelope = account_opened()
+    async with running(hearing(amqp_url, engine, broken)) as broker:
+        await send(broker, envelope)
+        parked = await take(amqp_url, DEAD)
+
+    assert parked.message_id == str(envelope.id)
+    assert parked.headers["x-first-death-queue"] == QUEUE
 
 
 async def test_a_transient_failure_comes_back_later_on_the_same_queue(

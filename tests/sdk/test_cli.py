@@ -62,7 +62,7 @@ def commands() -> list[list[str]]:
 
 
 def test_help_teaches_every_command_with_examples(rekindle: Rekindle) -> None:
-    assert {"login", "logout", "restore", "photos", "jobs", "credits", "doctor"} == set(
+    assert {"login", "logout", "restore", "photos", "jobs", "credits", "doctor", "dead"} == set(
         cli.commands
     )
     top = rekindle("--help")

@@ -4,6 +4,7 @@ import click
 
 from sdk.rekindle.cli.access import login, logout
 from sdk.rekindle.cli.credits import show_credits
+from sdk.rekindle.cli.dead import dead
 from sdk.rekindle.cli.door import failing_in_sentences
 from sdk.rekindle.cli.health import doctor
 from sdk.rekindle.cli.jobs import jobs
@@ -28,7 +29,7 @@ def cli() -> None:
     """  # noqa: D301
 
 
-for command in (login, logout, restore, photos, jobs, show_credits, doctor):
+for command in (login, logout, restore, photos, jobs, show_credits, doctor, dead):
     cli.add_command(command)
 
 
