@@ -129,9 +129,8 @@ async def _do_duties(connection: AsyncConnection, duties: Duties) -> None:
 async def _dispatch(connection: AsyncConnection, duties: Duties) -> None:
     """Start what may start. An error here ends the leadership: the lock may be gone."""
     while True:
-        with telemetry.caused_by(telemetry.Cause(), doing="dispatch"):
-            async with connection.begin():
-                started = await start_next(connection, slots=duties.slots, endpoint=duties.endpoint)
+        async with connection.begin():
+            started = await start_next(connection, slots=duties.slots, endpoint=duties.endpoint)
         if started:
             log.info("job.started", job_id=str(started))
         else:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from contracts.message import Tier
+from services.kit import telemetry
 from services.kit.db import Connection
 from services.processing import attempts, jobs
 from services.processing.models import jobs as jobs_table
@@ -119,5 +120,7 @@ async def _start_head(connection: Connection, tier: Tier, endpoint: str) -> jobs
     if job is None:  # cancelled since the pick
         return None
     await connection.execute(_SERVE, {"account_id": job.account_id})
-    await attempts.release(connection, job, endpoint=endpoint)
+    # From here on the job's own id is what its messages and log lines have in common.
+    with telemetry.caused_by(telemetry.Cause(correlation_id=job.id), doing="start job"):
+        await attempts.release(connection, job, endpoint=endpoint)
     return job

@@ -72,6 +72,17 @@ async def test_one_tier_alone_leaves_the_reserved_slots_free(engine: AsyncEngine
     assert len(await start_all(engine, 10)) == 4
 
 
+async def test_what_a_started_job_says_carries_its_own_id(engine: AsyncEngine) -> None:
+    account_id = await open_account(engine, "priority")
+    (job_id,) = await backlog(engine, account_id, 1)
+
+    await start(engine, 1)
+
+    ordered = (await said(engine, job_id))[-1]
+    assert ordered["type"] == "processing.attempt.start.v1"
+    assert ordered["correlationid"] == str(job_id)
+
+
 async def test_nobody_hogs_a_tier(engine: AsyncEngine) -> None:
     hog = await open_account(engine, "standard")
     others = [await open_account(engine, "standard") for _ in range(5)]
