@@ -22,7 +22,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts openapi compose compose-env
+.PHONY: chaos help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts openapi compose compose-env
 
 ##@ Start here
 
@@ -36,6 +36,9 @@ run: setup ## Start everything and restore one photo [PHOTO=file] [KIND=restore|
 
 test: setup ## Run every test [only=unit|rabbit4|<folder of tests/>]
 	@$(VENV)/python -m pytest $(SELECTION)
+
+chaos: setup ## Torment a stack of its own and prove that nothing went wrong [minutes=2] [seed=1]
+	@$(VENV)/python -m tests.chaos --minutes $(or $(minutes),2) --seed $(or $(seed),1)
 
 ##@ The running stack
 
