@@ -55,7 +55,7 @@ class Nemesis:
             kind, fault = self._next()
             self.times.append((now_s(), kind))
             # A part that is already down cannot be struck: the schedule goes on.
-            with suppress(OSError, httpx.HTTPError, asyncpg.PostgresError, RuntimeError):
+            with suppress(Exception):
                 await fault()
                 self.strikes[kind] += 1
 
