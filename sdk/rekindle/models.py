@@ -96,6 +96,7 @@ class Job(Answer):
     tier: str
     price: int
     position: int | None = None
+    starts_in_s: int | None = None
     attempts: int = 0
     result: JobResult | None = None
     problem: Reason | None = None

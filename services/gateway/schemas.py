@@ -158,7 +158,8 @@ class Job(BaseModel):
     ]
     tier: Tier
     price: int
-    position: int | None
+    position: Annotated[int | None, Field(description="how many start before it, plus one")]
+    starts_in_s: Annotated[int | None, Field(description="in how many seconds it should start")]
     attempts: int
     result: JobResult | None
     problem: Reason | None

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Row
 
 from services.kit.http import AccountOfCaller, InternalCaller, Transaction
-from services.processing import jobs, orders, reading
+from services.processing import jobs, line, orders, reading
 from services.processing.errors import IdempotencyKeyRequired
 from services.processing.kinds import KINDS, PHOTOS_MAX
 from services.processing.reading import JobView, ResultView
@@ -139,9 +139,9 @@ async def cancel_job(
 
 
 async def _shown(request: Request, connection: Any, found: Sequence[Row[Any]]) -> list[JobView]:
-    positions = await reading.positions(connection, found)
+    places = await line.places(connection, found, slots=request.app.state.gpu_slots)
     return [
-        reading.view(job, position=positions.get(job.id), result=await _result(request, job))
+        reading.view(job, place=places.get(job.id), result=await _result(request, job))
         for job in found
     ]
 

@@ -1,7 +1,8 @@
 """The leader: starts jobs, follows attempts, tidies up. One per GPU endpoint; the rest stand by.
 
 Leadership is a session lock on a connection of its own: when the connection dies the lock dies
-with it, and so does the leader's work, since every start is written on that very connection.
+with it, and so does the leader's work, since every start is written on that very connection. A
+leader that is frozen says nothing on it, and loses it to the time-out of idle sessions.
 """
 
 import asyncio
@@ -31,7 +32,16 @@ DISPATCH_EVERY_S = 0.05
 POLL_EVERY_S = 0.075
 SETTLE_EVERY_S = 5.0
 LEAD_RETRY_S = 1.0
+FROZEN_AFTER_S = 3
+"""Many times the pause between two looks: a leader that is silent for so long has stopped."""
+
 ERROR_PAUSE_S = 1.0
+LIMITS = {
+    "statement_timeout": STATEMENT_TIMEOUT_S,
+    "idle_session_timeout": FROZEN_AFTER_S,
+    "idle_in_transaction_session_timeout": FROZEN_AFTER_S,
+}
+"""Of the leader's own session: whoever stands by must not wait for one that has stopped."""
 
 log = structlog.get_logger()
 
@@ -112,7 +122,8 @@ async def lead(url: str, duties: Duties) -> None:
 
 async def _leads(connection: AsyncConnection, endpoint: str) -> bool:
     async with connection.begin():
-        await connection.execute(text(f"set statement_timeout = '{STATEMENT_TIMEOUT_S}s'"))
+        for limit, seconds in LIMITS.items():
+            await connection.execute(text(f"set {limit} = '{seconds}s'"))
         return bool((await connection.execute(_LEAD, {"endpoint": endpoint})).scalar_one())
 
 

@@ -1,14 +1,20 @@
-"""Whose job starts next. One leader decides, so plain reads suffice.
+"""Whose job starts next. One leader decides per endpoint, so plain reads suffice.
 
-Each tier keeps a part of the GPU slots that the other can never take; the rest goes to whoever
-waits, paid plans first. Within a tier it is the turn of the account with the fewest runs, then of
-the one served longest ago, then of the oldest job; no account runs more than its cap.
+Each tier has a share of the GPU slots that the other cannot take from it; a share that nobody asks
+for is lent, so that no slot is empty while somebody may use it. What is left goes to whoever waits,
+paid plans first. Within a tier it is the turn of the account with the fewest runs, then of the one
+whose turn came longest ago; no account runs more than its cap.
+
+An account that waits has a *lane* with the time of its turn: when it joined the line, or was served
+last. Lanes are opened by a trigger (see the migration) and closed here, when their turn has come
+and nothing waits in them. So a start reads one lane and one job, however many wait.
 """
 
 import math
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from contracts.message import Tier
 from services.kit import telemetry
@@ -16,25 +22,21 @@ from services.kit.db import Connection
 from services.processing import attempts, jobs
 from services.processing.models import jobs as jobs_table
 
+TIERS: tuple[Tier, Tier] = ("priority", "standard")
 RESERVED: dict[Tier, float] = {"priority": 0.4, "standard": 0.1}
 STANDARD_EACH = 10
 """With a single slot nothing can be kept free; then every tenth start is for the standard tier."""
 
 RUNS_PER_ACCOUNT_MAX: dict[Tier, int] = {"priority": 4, "standard": 2}
+EMPTY_LANES_MAX = 100
+"""So many lanes may turn out to be empty before the next look begins anew."""
 
-_WAITING = text(
-    """
-    select exists (select from jobs where state = 'QUEUED' and ready_at is not null
-                   and tier = 'priority') as priority,
-           exists (select from jobs where state = 'QUEUED' and ready_at is not null
-                   and tier = 'standard') as standard
-    """
-)
 _RUNNING = text(
     """
     select count(*) filter (where tier = 'priority') as priority,
-           count(*) filter (where tier = 'standard') as standard
-    from attempts where state in ('RELEASED', 'SUBMITTING', 'RUNNING')
+           count(*) filter (where tier = 'standard') as standard,
+           exists (select from lanes where is_waiting) as is_anybody_waiting
+    from attempts where state in ('RELEASED', 'SUBMITTING', 'RUNNING') and endpoint = :endpoint
     """
 )
 _LATEST = text(
@@ -43,39 +45,52 @@ _LATEST = text(
     from (select tier from attempts order by id desc limit :starts) latest
     """
 )
-_PICK = text(
+# The lane is locked, so that a job that joins it right now waits until we have closed it or not. A
+# lane that somebody is joining is left for the next look: no other process can make us wait.
+_TURN = text(
     """
     with run as (
         select account_id, count(*) as runs from attempts
         where state in ('RELEASED', 'SUBMITTING', 'RUNNING') group by account_id
-    ), head as (
-        select distinct on (account_id) id, account_id, queued_at from jobs
-        where state = 'QUEUED' and ready_at is not null and tier = :tier
-        order by account_id, queued_at
+    ), idle as (
+        select account_id, turn_at, 0 as runs from lanes
+        where tier = :tier and is_waiting and not exists (select from run where
+            run.account_id = lanes.account_id)
+        order by turn_at limit 1 for update of lanes skip locked
+    ), busy as (
+        select account_id, turn_at, run.runs from lanes join run using (account_id)
+        where tier = :tier and is_waiting and run.runs < :runs_max
+            and not exists (select from idle)
+        order by run.runs, turn_at limit 1 for update of lanes skip locked
     )
-    select head.id, head.account_id from head
-    left join run using (account_id) left join served using (account_id)
-    where coalesce(run.runs, 0) < :runs_max
-    order by coalesce(run.runs, 0), served.last_served_at nulls first, head.queued_at limit 1
+    select account_id from idle union all select account_id from busy
     """
 )
 _START = text(
     """
     update jobs set state = 'RUNNING', attempts = attempts + 1, version = version + 1,
         started_at = coalesce(started_at, clock_timestamp())
-    where id = :job_id and state = 'QUEUED' and ready_at is not null returning *
+    where id = (
+        select id from jobs where state = 'QUEUED' and ready_at is not null
+            and tier = :tier and account_id = :account_id
+        order by queued_at limit 1 for update skip locked
+    ) returning *
     """
 ).columns(*jobs_table.columns)
-_SERVE = text(
+# Its turn is over; a lane in which nothing is left is closed. A job may be there and be locked by
+# whoever cancels it, so what was just started or not found does not tell.
+_END_TURN = text(
     """
-    insert into served (account_id, last_served_at) values (:account_id, clock_timestamp())
-    on conflict (account_id) do update set last_served_at = excluded.last_served_at
+    update lanes set turn_at = clock_timestamp(), is_waiting = exists (
+        select from jobs where state = 'QUEUED' and ready_at is not null
+            and tier = :tier and account_id = :account_id)
+    where account_id = :account_id and tier = :tier
     """
 )
 
 
 def runs_max(slots: int) -> dict[Tier, int]:
-    """How many runs each tier may have at most: all slots but those kept for the other."""
+    """How many runs each tier may have while the other waits: all slots but the other's share."""
     kept = {
         "priority": math.ceil(RESERVED["priority"] * slots),
         "standard": math.ceil(max(1, RESERVED["standard"] * slots)),
@@ -88,39 +103,39 @@ def runs_max(slots: int) -> dict[Tier, int]:
 
 async def start_next(connection: Connection, *, slots: int, endpoint: str) -> UUID | None:
     """Start the job whose turn it is, if a slot is free for it; the caller owns the transaction."""
-    waiting = (await connection.execute(_WAITING)).one()
-    if not (waiting.priority or waiting.standard):
+    running = (await connection.execute(_RUNNING, {"endpoint": endpoint})).one()
+    if not running.is_anybody_waiting or running.priority + running.standard >= slots:
         return None
-    running = (await connection.execute(_RUNNING)).one()
-    if running.priority + running.standard >= slots:
-        return None
-    most = runs_max(slots)
-    for tier in await _order_of_tiers(connection, slots):
-        if not getattr(waiting, tier) or getattr(running, tier) >= most[tier]:
-            continue
-        if job := await _start_head(connection, tier, endpoint):
+    for tier in await _tiers_in_order(connection, running, slots):
+        if job := await _start_in(connection, tier, endpoint):
             return UUID(str(job.id))
     return None
 
 
-async def _order_of_tiers(connection: Connection, slots: int) -> tuple[Tier, Tier]:
+async def _tiers_in_order(connection: Connection, running: Row[Any], slots: int) -> list[Tier]:
+    """Whom to ask: tiers within their share, paid plans first; then whoever may borrow a slot."""
+    order = TIERS
     if slots == 1:
         latest = (await connection.execute(_LATEST, {"starts": STANDARD_EACH - 1})).one()
-        if latest.standard == 0:
-            return "standard", "priority"
-    return "priority", "standard"
+        order = TIERS if latest.standard else (TIERS[1], TIERS[0])
+    most = runs_max(slots)
+    within = [tier for tier in order if getattr(running, tier) < most[tier]]
+    return [*within, *(tier for tier in order if tier not in within)]
 
 
-async def _start_head(connection: Connection, tier: Tier, endpoint: str) -> jobs.Job | None:
-    pick = {"tier": tier, "runs_max": RUNS_PER_ACCOUNT_MAX[tier]}
-    head = (await connection.execute(_PICK, pick)).one_or_none()
-    if head is None:
-        return None
-    job = (await connection.execute(_START, {"job_id": head.id})).one_or_none()
-    if job is None:  # cancelled since the pick
-        return None
-    await connection.execute(_SERVE, {"account_id": job.account_id})
-    # From here on the job's own id is what its messages and log lines have in common.
-    with telemetry.caused_by(telemetry.Cause(correlation_id=job.id), doing="start job"):
-        await attempts.release(connection, job, endpoint=endpoint)
-    return job
+async def _start_in(connection: Connection, tier: Tier, endpoint: str) -> jobs.Job | None:
+    for _ in range(EMPTY_LANES_MAX):
+        turn = {"tier": tier, "runs_max": RUNS_PER_ACCOUNT_MAX[tier]}
+        lane = (await connection.execute(_TURN, turn)).one_or_none()
+        if lane is None:
+            return None
+        place = {"tier": tier, "account_id": lane.account_id}
+        job = (await connection.execute(_START, place)).one_or_none()
+        await connection.execute(_END_TURN, place)
+        if job is None:
+            continue
+        # From here on the job's own id is what its messages and log lines have in common.
+        with telemetry.caused_by(telemetry.Cause(correlation_id=job.id), doing="start job"):
+            await attempts.release(connection, job, endpoint=endpoint)
+        return job
+    return None

@@ -108,9 +108,12 @@ attempts = sa.Table(
     sa.Column("error", sa.Text),
 )
 
-served = sa.Table(
-    "served",
+lanes = sa.Table(
+    "lanes",
     _metadata,
+    sa.Column("tier", sa.Text, primary_key=True),
     sa.Column("account_id", UUID(), primary_key=True),
-    sa.Column("last_served_at", _moment),
+    sa.Column("is_waiting", sa.Boolean),
+    sa.Column("turn_at", _moment),
 )
+"""One per account and tier that ever waited; `turn_at` is when it joined, or was served last."""

@@ -1,4 +1,4 @@
-"""Jobs as their owner sees them: one, a page of them, and the place in line."""
+"""Jobs as their owner sees them: one, or a page of them."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -12,10 +12,8 @@ from sqlalchemy import Row
 
 from services.kit.db import Connection
 from services.processing.errors import InvalidCursor
+from services.processing.line import Place
 from services.processing.models import jobs
-
-POSITION_MAX = 10_000
-"""Further back nobody counts; the number would be wrong before it is read."""
 
 Moment = Annotated[
     datetime,
@@ -55,6 +53,7 @@ class JobView(BaseModel):
     tier: str
     price: int
     position: int | None
+    starts_in_s: int | None
     attempts: int
     result: ResultView | None
     problem: ProblemView | None
@@ -64,7 +63,7 @@ class JobView(BaseModel):
     version: int
 
 
-def view(job: Row[Any], *, position: int | None, result: ResultView | None) -> JobView:
+def view(job: Row[Any], *, place: Place | None, result: ResultView | None) -> JobView:
     """One job; whoever shows it signs the result's address first."""
     problem = None
     if job.problem_code:
@@ -77,7 +76,8 @@ def view(job: Row[Any], *, position: int | None, result: ResultView | None) -> J
         state=job.state.lower(),
         tier=job.tier,
         price=job.price,
-        position=position,
+        position=place.position if place else None,
+        starts_in_s=round(place.starts_in_s) if place else None,
         attempts=job.attempts,
         result=result,
         problem=problem,
@@ -98,29 +98,6 @@ async def page(
     found = (await connection.execute(query.order_by(jobs.c.id.desc()).limit(limit + 1))).all()
     more = len(found) > limit
     return found[:limit], _cursor_after(found[limit - 1].id) if more else None
-
-
-async def positions(connection: Connection, found: Sequence[Row[Any]]) -> dict[UUID, int]:
-    """About how many of the same tier come first, plus one, for those jobs that wait."""
-    waiting = [job.id for job in found if job.state == "QUEUED"]
-    if not waiting:
-        return {}
-    rows = await connection.execute(
-        sa.text(
-            """
-            select id, 1 + (
-                select count(*) from (
-                    select from jobs ahead
-                    where ahead.state = 'QUEUED' and ahead.tier = mine.tier
-                      and ahead.queued_at < mine.queued_at limit :position_max
-                ) counted
-            ) as position
-            from jobs mine where id = any(:waiting)
-            """
-        ),
-        {"waiting": waiting, "position_max": POSITION_MAX},
-    )
-    return {row.id: row.position for row in rows}
 
 
 def _cursor_after(job_id: UUID) -> str:

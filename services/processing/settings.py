@@ -17,6 +17,7 @@ class HttpSettings(ServiceSettings, StorageSettings):
     credits_url: str
     credits_secret: SecretStr
     webhook_secret: SecretStr
+    gpu_slots: Count
 
 
 class ConsumerSettings(ServiceSettings, StorageSettings):

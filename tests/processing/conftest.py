@@ -129,6 +129,7 @@ async def address(
         "CREDITS_URL": credits_.address,
         "CREDITS_SECRET": CREDITS_SECRET,
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "GPU_SLOTS": "10",
         **s3,
     }
     with monkeypatch.context() as given:

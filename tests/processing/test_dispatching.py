@@ -62,14 +62,66 @@ async def test_both_tiers_backlogged_share_nine_to_one(engine: AsyncEngine) -> N
     assert ended == {"priority": 72, "standard": 8}
 
 
-async def test_one_tier_alone_leaves_the_reserved_slots_free(engine: AsyncEngine) -> None:
-    for _ in range(5):
-        await backlog(engine, await open_account(engine, "standard"), 3)
-    assert len(await start_all(engine, 10)) == 6
+async def test_a_share_that_nobody_asks_for_is_lent(engine: AsyncEngine) -> None:
+    free = [await backlog(engine, await open_account(engine, "standard"), 3) for _ in range(5)]
+    running = await start_all(engine, 10)
+    assert len(running) == 10
 
-    await backlog(engine, await open_account(engine, "priority"), 9)
+    paid = [await backlog(engine, await open_account(engine, "priority"), 4) for _ in range(3)]
+    paid_ids = {job_id for ids in paid for job_id in ids}
+    await end(engine, *running[:7])
+    started = await start_all(engine, 10)
 
-    assert len(await start_all(engine, 10)) == 4
+    assert set(started) <= paid_ids
+    assert len(started) == 7
+    assert len([j for ids in free for j in ids]) == 15
+
+
+async def test_who_comes_first_is_served_first_and_nobody_is_overtaken_for_ever(
+    engine: AsyncEngine,
+) -> None:
+    """New accounts keep coming; one that was served before still gets its turn in order."""
+    regular = await open_account(engine, "standard")
+    await backlog(engine, regular, 2)
+    order = []
+    for _ in range(3):
+        await backlog(engine, await open_account(engine, "standard"), 1)
+    for _ in range(6):
+        (started,) = await start_all(engine, 1)
+        await end(engine, started)
+        order.append((await job(engine, started)).account_id)
+        await backlog(engine, await open_account(engine, "standard"), 1)
+
+    assert [position for position, who in enumerate(order) if who == regular] == [0, 4]
+
+
+async def test_a_cancelled_job_leaves_no_turn_behind(engine: AsyncEngine) -> None:
+    gone, here = await open_account(engine), await open_account(engine)
+    (cancelled,) = await backlog(engine, gone, 1)
+    (wanted,) = await backlog(engine, here, 1)
+    async with engine.begin() as connection:
+        await jobs.cancel(connection, cancelled, account_id=gone)
+
+    assert await start_all(engine, 10) == [wanted]
+    async with engine.connect() as connection:
+        open_lanes = await connection.exec_driver_sql(
+            "select account_id from lanes where is_waiting"
+        )
+        assert open_lanes.all() == []
+
+
+async def test_a_job_that_joins_while_its_lane_is_closed_is_not_forgotten(
+    engine: AsyncEngine,
+) -> None:
+    account_id = await open_account(engine)
+    started = 0
+    for _ in range(30):
+        _, job_id = await asyncio.gather(start(engine, 10), add_job(engine, account_id))
+        while (await job(engine, job_id)).state == "QUEUED":
+            assert await start(engine, 10) is not None or (await job(engine, job_id)).attempts
+        await end(engine, job_id)
+        started += 1
+    assert started == 30
 
 
 async def test_what_a_started_job_says_carries_its_own_id(engine: AsyncEngine) -> None:
@@ -88,15 +140,15 @@ async def test_nobody_hogs_a_tier(engine: AsyncEngine) -> None:
     others = [await open_account(engine, "standard") for _ in range(5)]
     await backlog(engine, hog, 30)
     for account_id in others:
-        await backlog(engine, account_id, 3)
+        await backlog(engine, account_id, 10)
 
     served: list[UUID] = []
-    for _ in range(3):
+    for _ in range(6):
         started = await start_all(engine, 10)
         served += [(await job(engine, j)).account_id for j in started]
         await end(engine, *started)
 
-    assert Counter(served) == dict.fromkeys([hog, *others], 3)
+    assert Counter(served) == dict.fromkeys([hog, *others], 10)
 
 
 async def test_an_account_runs_no_more_than_its_cap(engine: AsyncEngine) -> None:

@@ -98,8 +98,7 @@ async def _work(rekindle: Rekindle, photo: Photo, kind: str, note: str | None) -
         task = progress.add_task(STAGES["pending_hold"], total=None)
 
         def show(job: Job) -> None:
-            place = f" (number {job.position})" if job.position else ""
-            progress.update(task, description=STAGES.get(job.state, job.state) + place)
+            progress.update(task, description=STAGES.get(job.state, job.state) + _place(job))
 
         job = await rekindle.jobs.create(kind, [photo.id], note=note)
         job = await rekindle.jobs.wait(job.id, on_change=show)
@@ -112,3 +111,12 @@ async def _work(rekindle: Rekindle, photo: Photo, kind: str, note: str | None) -
         detail=reason.detail if reason else f"The job was {job.state}; its credits come back.",
         facts={"job_id": str(job.id)},
     )
+
+
+def _place(job: Job) -> str:
+    """Where a waiting job stands, in words."""
+    if job.position is None:
+        return ""
+    minutes = round((job.starts_in_s or 0) / 60)
+    when = f"about {minutes} min" if minutes else "less than a minute"
+    return f" (number {job.position}, starts in {when})"
