@@ -22,7 +22,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: chaos help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts openapi compose compose-env
+.PHONY: chaos fairness help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts openapi compose compose-env
 
 ##@ Start here
 
@@ -39,6 +39,9 @@ test: setup ## Run every test [only=unit|rabbit4|<folder of tests/>]
 
 chaos: setup ## Torment a stack of its own and prove that nothing went wrong [minutes=2] [seed=1]
 	@$(VENV)/python -m tests.chaos --minutes $(or $(minutes),2) --seed $(or $(seed),1)
+
+fairness: setup ## Play an hour of generated traffic: who waits how long, and is it fair? [minutes=60] [seed=1]
+	@$(VENV)/python -m tests.fairness --minutes $(or $(minutes),60) --seed $(or $(seed),1)
 
 ##@ The running stack
 
