@@ -142,11 +142,10 @@ def _own(service: str, home: Home, addresses: Addresses) -> dict[str, str]:
 def _gpu(home: Home, addresses: Addresses) -> dict[str, str]:
     return {
         "RUNPOD_API_URL": f"{addresses.url('runpod')}/v2",
-        "RUNPOD_ENDPOINT_ID": RUNPOD_ENDPOINT,
+        "RUNPOD_ENDPOINTS": json.dumps([{"id": RUNPOD_ENDPOINT, "slots": GPU_SLOTS}]),
         "RUNPOD_API_KEY": home.secret("runpod_api_key"),
         "RUNPOD_WEBHOOK_BASE": addresses.url("gateway"),
         "WEBHOOK_SECRET": home.secret("webhook"),
-        "GPU_SLOTS": str(GPU_SLOTS),
     }
 
 

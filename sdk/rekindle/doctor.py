@@ -1,6 +1,7 @@
 """Is everything there? Each part is asked by the door its users come through."""
 
 import asyncio
+import json
 import shutil
 import time
 from collections.abc import Awaitable, Callable
@@ -238,7 +239,8 @@ def _s3(endpoint: str, gateway: dict[str, Any], environments: dict[str, Any]) ->
 
 def _runpod(environment: dict[str, Any]) -> Look:
     async def look(client: httpx.AsyncClient) -> str:
-        url, endpoint = environment["RUNPOD_API_URL"], environment["RUNPOD_ENDPOINT_ID"]
+        url = environment["RUNPOD_API_URL"]
+        endpoint = json.loads(environment["RUNPOD_ENDPOINTS"])[0]["id"]
         answer = await client.get(
             f"{url.rstrip('/')}/{endpoint}/health",
             headers={"authorization": f"Bearer {environment['RUNPOD_API_KEY']}"},

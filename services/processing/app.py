@@ -50,6 +50,6 @@ def create_app() -> FastAPI:
         lifespan=life,
     )
     app.state.holds = holds
-    app.state.gpu_slots = settings.gpu_slots
+    app.state.gpu_slots = sum(endpoint.slots for endpoint in settings.runpod_endpoints)
     app.state.webhook_secret = settings.webhook_secret.get_secret_value()
     return app

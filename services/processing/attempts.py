@@ -21,7 +21,7 @@ from services.kit.db import Connection, uuid7
 from services.kit.outbox import order, say
 from services.processing import jobs
 from services.processing.kinds import KINDS
-from services.processing.models import ON_GPU, attempts
+from services.processing.models import ON_GPU, attempts, endpoints
 from services.processing.models import jobs as jobs_table
 from services.processing.outcomes import Fault, WorkerOutput
 
@@ -31,6 +31,9 @@ SEED_STEP, SEEDS = 7_919, 2**31
 
 SUBMITTED_WITHIN = timedelta(minutes=10)
 QUEUED_AT_RUNPOD_WITHIN = timedelta(minutes=10)
+COLD_START_WITHIN = timedelta(minutes=10)
+"""An endpoint without a worker gets this much longer: a large model has to be loaded first."""
+
 ANSWERED_WITHIN = timedelta(seconds=30)
 """Longer than a submit can take: after it, whoever was submitting is dead."""
 
@@ -47,6 +50,9 @@ EXHAUSTED: dict[Fault, tuple[str, str]] = {
     "quality": ("quality", "We could not make a result that is good enough."),
     "timed-out": ("timed-out", "The work took longer than it may."),
 }
+ELSEWHERE: tuple[Fault, ...] = ("oom", "quality")
+"""Faults that another endpoint, with other machines, may not have."""
+
 GPU_TROUBLE = ("gpu-failed", "The machines that do the work failed several times.")
 
 Attempt = Row[Any]
@@ -95,14 +101,51 @@ async def release_again(connection: Connection, attempt: Attempt) -> None:
         )
 
 
+async def wait_for_endpoint(connection: Connection, attempt: Attempt, after: timedelta) -> None:
+    """Its endpoint is paused and there is no other: look again, and lose no time for that."""
+    await _move(
+        connection,
+        attempt.id,
+        to="RELEASED",
+        among=("RELEASED",),
+        next_poll_at=sa.func.now() + after,
+        deadline=sa.func.now() + SUBMITTED_WITHIN,
+    )
+
+
+async def change_endpoint(connection: Connection, attempt: Attempt, endpoint: str) -> None:
+    """Its endpoint is paused: submit it to another one."""
+    moved = await _move(
+        connection,
+        attempt.id,
+        to="RELEASED",
+        among=("RELEASED",),
+        endpoint=endpoint,
+        next_poll_at=sa.func.now() + SUBMITTED_WITHIN,
+        deadline=sa.func.now() + SUBMITTED_WITHIN,
+    )
+    if moved:
+        await _order_submit(
+            connection, attempt_id=attempt.id, job_id=attempt.job_id, tier=attempt.tier
+        )
+
+
 async def begin_submit(connection: Connection, attempt_id: UUID) -> Attempt | None:
-    """Commit to a submit; None if somebody did already, or the job has ended."""
+    """Commit to a submit; None if somebody did already, the job ended or the endpoint is paused."""
+    paused = sa.select(endpoints.c.id).where(
+        endpoints.c.id == attempts.c.endpoint, endpoints.c.paused_at.is_not(None)
+    )
     running = sa.select(jobs_table.c.id).where(
         jobs_table.c.id == attempts.c.job_id, jobs_table.c.state == "RUNNING"
     )
     begun = await connection.execute(
         attempts.update()
-        .where(attempts.c.id == attempt_id, attempts.c.state == "RELEASED", running.exists())
+        .where(
+            attempts.c.id == attempt_id,
+            attempts.c.state == "RELEASED",
+            running.exists(),
+            ~paused.exists(),
+        )
         .values(
             state="SUBMITTING",
             next_poll_at=sa.func.now() + ANSWERED_WITHIN,
@@ -211,7 +254,8 @@ async def fail(
             connection, attempt.job_id, code=code, detail=said, among=("RUNNING", "CHECKING")
         )
     elif failed:
-        await jobs.try_again(connection, attempt.job_id)
+        avoid = attempt.endpoint if fault in ELSEWHERE else None
+        await jobs.try_again(connection, attempt.job_id, avoid_endpoint=avoid)
 
 
 async def _is_worth_another(connection: Connection, attempt: Attempt, fault: Fault) -> bool:

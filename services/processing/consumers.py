@@ -22,7 +22,7 @@ from services.kit.telemetry import configure_logs
 from services.processing import accounts, jobs, preparation
 from services.processing.preparation import Preparer
 from services.processing.results import Checker
-from services.processing.runpod import RunPod
+from services.processing.runpod import open_endpoints
 from services.processing.sandbox import Crashed, Sandbox
 from services.processing.settings import ConsumerSettings
 from services.processing.submitting import Submitter
@@ -52,17 +52,19 @@ async def open_broker(settings: ConsumerSettings) -> AsyncIterator[RabbitBroker]
         pool_size=settings.database_pool_size,
     )
     broker = bus.create_broker(settings.amqp_url.get_secret_value(), name="processing")
-    runpod = RunPod(
-        settings.runpod_api_url,
-        endpoint_id=settings.runpod_endpoint_id,
-        api_key=settings.runpod_api_key.get_secret_value(),
-    )
     sandbox = Sandbox(workers=settings.imaging_workers)
-    async with open_storage(settings) as storage:
+    async with (
+        open_storage(settings) as storage,
+        open_endpoints(
+            settings.runpod_api_url,
+            [endpoint.id for endpoint in settings.runpod_endpoints],
+            api_key=settings.runpod_api_key.get_secret_value(),
+        ) as runpods,
+    ):
         submitter = Submitter(
             engine,
             storage,
-            runpod,
+            runpods,
             webhook_base=settings.runpod_webhook_base,
             webhook_secret=settings.webhook_secret.get_secret_value(),
         )
@@ -77,7 +79,6 @@ async def open_broker(settings: ConsumerSettings) -> AsyncIterator[RabbitBroker]
             yield broker
         finally:
             sandbox.close()
-            await runpod.close()
             await engine.dispose()
 
 

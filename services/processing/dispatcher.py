@@ -7,7 +7,7 @@ leader that is frozen says nothing on it, and loses it to the time-out of idle s
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,12 +19,13 @@ from services.kit import telemetry
 from services.kit.client import ServiceClient
 from services.kit.db import create_engine, create_unpooled_engine
 from services.kit.settings import load
-from services.kit.storage import open_storage
-from services.processing import reconciling
+from services.kit.storage import Storage, open_storage
+from services.processing import endpoints, reconciling, sweeping
 from services.processing.dispatching import start_next
+from services.processing.endpoints import PROBE_EVERY
 from services.processing.holds import Holds
 from services.processing.polling import Poller
-from services.processing.runpod import RunPod
+from services.processing.runpod import RunPod, RunPodError, open_endpoints
 from services.processing.settings import DispatcherSettings
 
 STATEMENT_TIMEOUT_S = 5
@@ -55,10 +56,16 @@ class Duties:
     """What a leader works with."""
 
     engine: AsyncEngine
-    poller: Poller
+    runpod: RunPod
+    storage: Storage
     holds: Holds
-    endpoint: str
     slots: int
+    known: Collection[str] = ()
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint that is led."""
+        return self.runpod.endpoint_id
 
 
 async def main() -> None:
@@ -76,11 +83,6 @@ async def main() -> None:
 async def _work(settings: DispatcherSettings) -> None:
     url = settings.database_url.get_secret_value()
     engine = create_engine(url, name="processing-dispatcher", pool_size=settings.database_pool_size)
-    runpod = RunPod(
-        settings.runpod_api_url,
-        endpoint_id=settings.runpod_endpoint_id,
-        api_key=settings.runpod_api_key.get_secret_value(),
-    )
     credits_ = ServiceClient(
         settings.credits_url,
         caller="processing",
@@ -89,18 +91,28 @@ async def _work(settings: DispatcherSettings) -> None:
     )
     holds = Holds(credits_)
     try:
-        async with open_storage(settings) as storage:
-            duties = Duties(
-                engine=engine,
-                poller=Poller(engine, runpod, storage),
-                holds=holds,
-                endpoint=settings.runpod_endpoint_id,
-                slots=settings.gpu_slots,
-            )
-            await lead(url, duties)
+        known = [endpoint.id for endpoint in settings.runpod_endpoints]
+        async with (
+            open_storage(settings) as storage,
+            open_endpoints(
+                settings.runpod_api_url,
+                known,
+                api_key=settings.runpod_api_key.get_secret_value(),
+            ) as runpods,
+            asyncio.TaskGroup() as leading,
+        ):
+            for endpoint in settings.runpod_endpoints:
+                duties = Duties(
+                    engine=engine,
+                    runpod=runpods[endpoint.id],
+                    storage=storage,
+                    holds=holds,
+                    slots=endpoint.slots,
+                    known=known,
+                )
+                leading.create_task(lead(url, duties))
     finally:
         await holds.close()
-        await runpod.close()
         await engine.dispose()
 
 
@@ -128,13 +140,38 @@ async def _leads(connection: AsyncConnection, endpoint: str) -> bool:
 
 
 async def _do_duties(connection: AsyncConnection, duties: Duties) -> None:
+    poller = Poller(duties.engine, duties.runpod, duties.storage, known=duties.known)
+    await _say_who_leads(duties)
     async with asyncio.TaskGroup() as group:
         group.create_task(_dispatch(connection, duties))
-        group.create_task(_keep(duties.poller.look, every_s=POLL_EVERY_S))
+        group.create_task(_keep(poller.look, every_s=POLL_EVERY_S))
+        group.create_task(_keep(partial(_say_who_leads, duties), every_s=SETTLE_EVERY_S))
+        group.create_task(_keep(partial(_probe, duties), every_s=PROBE_EVERY.total_seconds()))
+        sweep = partial(sweeping.sweep, duties.engine, duties.storage)
+        group.create_task(_keep(sweep, every_s=SETTLE_EVERY_S))
         settle = partial(reconciling.settle_pending, duties.engine, duties.holds)
         group.create_task(_keep(settle, every_s=SETTLE_EVERY_S))
         for tidy in (reconciling.end_waiting, reconciling.end_unchecked):
             group.create_task(_keep(partial(tidy, duties.engine), every_s=SETTLE_EVERY_S))
+
+
+async def _say_who_leads(duties: Duties) -> None:
+    async with duties.engine.begin() as connection:
+        await endpoints.lead(connection, duties.endpoint, slots=duties.slots)
+
+
+async def _probe(duties: Duties) -> None:
+    """Ask a paused endpoint whether it answers again."""
+    async with duties.engine.connect() as connection:
+        if not await endpoints.is_paused(connection, duties.endpoint):
+            return
+    try:
+        await duties.runpod.health()
+    except RunPodError as error:
+        log.warning("endpoint.still_paused", endpoint=duties.endpoint, error=repr(error)[:200])
+        return
+    async with duties.engine.begin() as connection:
+        await endpoints.resume(connection, duties.endpoint)
 
 
 async def _dispatch(connection: AsyncConnection, duties: Duties) -> None:

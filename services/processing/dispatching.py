@@ -20,6 +20,7 @@ from contracts.message import Tier
 from services.kit import telemetry
 from services.kit.db import Connection
 from services.processing import attempts, jobs
+from services.processing.endpoints import LED_WITHIN
 from services.processing.models import jobs as jobs_table
 
 TIERS: tuple[Tier, Tier] = ("priority", "standard")
@@ -35,7 +36,9 @@ _RUNNING = text(
     """
     select count(*) filter (where tier = 'priority') as priority,
            count(*) filter (where tier = 'standard') as standard,
-           exists (select from lanes where is_waiting) as is_anybody_waiting
+           exists (select from lanes where is_waiting) as is_anybody_waiting,
+           exists (select from endpoints where id = :endpoint and paused_at is not null)
+               as is_paused
     from attempts where state in ('RELEASED', 'SUBMITTING', 'RUNNING') and endpoint = :endpoint
     """
 )
@@ -73,6 +76,9 @@ _START = text(
     where id = (
         select id from jobs where state = 'QUEUED' and ready_at is not null
             and tier = :tier and account_id = :account_id
+            and (avoid_endpoint is distinct from :endpoint or not exists (
+                select from endpoints where id <> :endpoint and paused_at is null
+                    and led_at > now() - cast(:led_within as interval)))
         order by queued_at limit 1 for update skip locked
     ) returning *
     """
@@ -104,7 +110,9 @@ def runs_max(slots: int) -> dict[Tier, int]:
 async def start_next(connection: Connection, *, slots: int, endpoint: str) -> UUID | None:
     """Start the job whose turn it is, if a slot is free for it; the caller owns the transaction."""
     running = (await connection.execute(_RUNNING, {"endpoint": endpoint})).one()
-    if not running.is_anybody_waiting or running.priority + running.standard >= slots:
+    if running.is_paused or not running.is_anybody_waiting:
+        return None
+    if running.priority + running.standard >= slots:
         return None
     for tier in await _tiers_in_order(connection, running, slots):
         if job := await _start_in(connection, tier, endpoint):
@@ -124,13 +132,16 @@ async def _tiers_in_order(connection: Connection, running: Row[Any], slots: int)
 
 
 async def _start_in(connection: Connection, tier: Tier, endpoint: str) -> jobs.Job | None:
+    seen: set[UUID] = set()
     for _ in range(EMPTY_LANES_MAX):
         turn = {"tier": tier, "runs_max": RUNS_PER_ACCOUNT_MAX[tier]}
         lane = (await connection.execute(_TURN, turn)).one_or_none()
-        if lane is None:
+        if lane is None or lane.account_id in seen:
             return None
+        seen.add(lane.account_id)
         place = {"tier": tier, "account_id": lane.account_id}
-        job = (await connection.execute(_START, place)).one_or_none()
+        where = {"endpoint": endpoint, "led_within": LED_WITHIN}
+        job = (await connection.execute(_START, place | where)).one_or_none()
         await connection.execute(_END_TURN, place)
         if job is None:
             continue

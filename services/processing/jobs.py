@@ -109,9 +109,17 @@ async def begin_check(connection: Connection, job_id: UUID) -> Job | None:
     return checking
 
 
-async def try_again(connection: Connection, job_id: UUID) -> Job | None:
-    """An attempt failed: back to the head of the account's line, for another one."""
-    return await move(connection, job_id, to="QUEUED", among=("RUNNING", "CHECKING"))
+async def try_again(
+    connection: Connection, job_id: UUID, *, avoid_endpoint: str | None
+) -> Job | None:
+    """An attempt failed: back to the head of the account's line, for another one elsewhere."""
+    return await move(
+        connection,
+        job_id,
+        to="QUEUED",
+        among=("RUNNING", "CHECKING"),
+        avoid_endpoint=avoid_endpoint,
+    )
 
 
 async def complete(

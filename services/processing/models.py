@@ -78,6 +78,7 @@ jobs = sa.Table(
     sa.Column("started_at", _moment),
     sa.Column("finished_at", _moment),
     sa.Column("version", sa.Integer),
+    sa.Column("avoid_endpoint", sa.Text),
 )
 
 attempts = sa.Table(
@@ -106,6 +107,17 @@ attempts = sa.Table(
     sa.Column("output", JSONB),
     sa.Column("crashes", sa.Integer),
     sa.Column("error", sa.Text),
+    sa.Column("swept_at", _moment),
+)
+
+endpoints = sa.Table(
+    "endpoints",
+    _metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("slots", sa.Integer),
+    sa.Column("led_at", _moment),
+    sa.Column("paused_at", _moment),
+    sa.Column("reason", sa.Text),
 )
 
 lanes = sa.Table(

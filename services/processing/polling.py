@@ -1,10 +1,12 @@
 """Following attempts to their end. Webhooks are hints that make one due; `/status` is the truth.
 
 Every attempt that takes a slot has a time at which it is looked at next and a deadline. Looking
-takes a short lease first, so a second poller, or one that dies in the middle, does no harm.
+takes a short lease first, so a second poller, or one that dies in the middle, does no harm. RunPod
+forgets a result after 30 minutes; the longest pause here is 30 seconds.
 """
 
 import asyncio
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +15,11 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import telemetry
+from services.kit.db import Connection
 from services.kit.storage import NoSuchObject, Storage
-from services.processing import attempts
+from services.processing import attempts, endpoints
 from services.processing.outcomes import Failed, Finished, outcome_of
-from services.processing.runpod import Gone, RunPod, RunPodError
+from services.processing.runpod import Gone, RunPod, RunPodError, Unauthorized
 
 BATCH = 50
 LEASE = timedelta(seconds=20)
@@ -29,12 +32,14 @@ _TAKE_DUE = text(
     with due as (
         select id from attempts
         where state in ('RELEASED', 'SUBMITTING', 'RUNNING') and next_poll_at <= now()
+            and (endpoint = :endpoint or endpoint <> all(:known))
         order by next_poll_at limit :batch for update skip locked
     )
     update attempts set next_poll_at = now() + :lease, polls = polls + 1
     from due, jobs
     where attempts.id = due.id and jobs.id = attempts.job_id
     returning attempts.*, attempts.deadline < now() as is_late,
+        attempts.deadline + cast(:cold_start_within as interval) < now() as is_late_even_if_cold,
         jobs.state <> 'RUNNING' as is_unwanted
     """
 )
@@ -42,15 +47,25 @@ Due = Row[Any]
 
 
 class Poller:
-    """Looks at the attempts that are due."""
+    """Looks at the attempts of one endpoint that are due, and at those of endpoints given up."""
 
-    def __init__(self, engine: AsyncEngine, runpod: RunPod, storage: Storage) -> None:
+    def __init__(
+        self, engine: AsyncEngine, runpod: RunPod, storage: Storage, *, known: Collection[str] = ()
+    ) -> None:
         self._engine, self._runpod, self._storage = engine, runpod, storage
+        self._known = list({runpod.endpoint_id, *known})
 
     async def look(self) -> int:
         """Look once at everything that is due, up to a batch; how many that were."""
         async with self._engine.begin() as connection:
-            due = (await connection.execute(_TAKE_DUE, {"batch": BATCH, "lease": LEASE})).all()
+            batch = {
+                "batch": BATCH,
+                "lease": LEASE,
+                "endpoint": self._runpod.endpoint_id,
+                "known": self._known,
+                "cold_start_within": attempts.COLD_START_WITHIN,
+            }
+            due = (await connection.execute(_TAKE_DUE, batch)).all()
         await asyncio.gather(*(self._follow_safely(attempt) for attempt in due))
         return len(due)
 
@@ -66,6 +81,9 @@ class Poller:
     async def _follow(self, attempt: Due) -> None:
         if attempt.state == "RELEASED":
             await self._follow_released(attempt)
+        elif attempt.endpoint != self._runpod.endpoint_id:
+            # Its endpoint is not among the settings any more: only its result can tell.
+            await self._look_for_result(attempt, is_over=attempt.is_late)
         elif attempt.runpod_job_id is None:
             await self._find_unclear(attempt)
         else:
@@ -75,10 +93,20 @@ class Poller:
         async with self._engine.begin() as connection:
             if attempt.is_unwanted:
                 await attempts.fail(connection, attempt, "cancelled", "the job has ended")
+            elif await self._is_closed(connection, attempt):
+                if other := await endpoints.elsewhere(connection, attempt.endpoint):
+                    await attempts.change_endpoint(connection, attempt, other)
+                else:
+                    await attempts.wait_for_endpoint(connection, attempt, endpoints.PROBE_EVERY)
             elif attempt.is_late:
                 await attempts.fail(connection, attempt, "lost", "it could not be submitted")
             else:
                 await attempts.release_again(connection, attempt)
+
+    async def _is_closed(self, connection: Connection, attempt: Due) -> bool:
+        return attempt.endpoint not in self._known or await endpoints.is_paused(
+            connection, attempt.endpoint
+        )
 
     async def _ask(self, attempt: Due) -> None:
         if attempt.is_unwanted:
@@ -90,6 +118,9 @@ class Poller:
             return
         except RunPodError as error:
             log.warning("status.unknown", attempt_id=str(attempt.id), error=repr(error))
+            if isinstance(error, Unauthorized):
+                async with self._engine.begin() as connection:
+                    await endpoints.pause(connection, attempt.endpoint, str(error))
             await self._wait_or_lose(attempt)
             return
         match outcome_of(status, attempt.id):
@@ -98,6 +129,8 @@ class Poller:
             case Failed(fault, detail, gpu_seconds):
                 async with self._engine.begin() as connection:
                     await attempts.fail(connection, attempt, fault, detail, gpu_seconds=gpu_seconds)
+            case _ if attempt.is_late and status.status == "IN_QUEUE" and await self._is_cold():
+                await self._wait_for_worker(attempt)
             case _:
                 await self._wait_or_lose(attempt)
 
@@ -107,8 +140,7 @@ class Poller:
         An endpoint that has nothing to do does not have it, or has finished it.
         """
         try:
-            jobs = await self._runpod.health()
-            is_over = jobs.in_queue + jobs.in_progress == 0
+            is_over = (await self._runpod.health()).has_nothing_to_do
         except RunPodError:
             is_over = False
         await self._look_for_result(attempt, is_over=is_over or attempt.is_late)
@@ -131,6 +163,20 @@ class Poller:
             is_wanted = await attempts.finish(connection, attempt, output, gpu_seconds=gpu_seconds)
         if not is_wanted:
             await self._storage.delete(attempt.result_key)
+
+    async def _is_cold(self) -> bool:
+        try:
+            return (await self._runpod.health()).is_cold
+        except RunPodError:
+            return False
+
+    async def _wait_for_worker(self, attempt: Due) -> None:
+        """It waits for the endpoint's first worker: let it, for a bounded time beyond its own."""
+        if attempt.is_late_even_if_cold:
+            await self._wait_or_lose(attempt)
+            return
+        async with self._engine.begin() as connection:
+            await attempts.poll_at(connection, attempt.id, timedelta(seconds=PAUSES_S[-1]))
 
     async def _wait_or_lose(self, attempt: Due) -> None:
         if attempt.is_late:

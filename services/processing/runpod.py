@@ -6,11 +6,15 @@ Answers are input like any other: bounded, validated, and a state we do not know
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
+
+from services.processing.pace import LIMITS, Pace, TooFast
 
 CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S, CALL_TIMEOUT_S = 3.0, 15.0, 20.0
 CONNECTIONS_MAX, IDLE_CONNECTIONS_MAX = 50, 10
@@ -75,18 +79,38 @@ class Jobs(BaseModel):
     in_progress: Annotated[int, Field(ge=0, alias="inProgress")]
 
 
+class Workers(BaseModel):
+    """Workers of an endpoint that are up."""
+
+    idle: Annotated[int, Field(ge=0)] = 0
+    ready: Annotated[int, Field(ge=0)] = 0
+    running: Annotated[int, Field(ge=0)] = 0
+
+
 class Health(BaseModel):
     """What `/health` answers."""
 
     jobs: Jobs
+    workers: Workers = Workers()
+
+    @property
+    def has_nothing_to_do(self) -> bool:
+        """Whether every job it ever got is over."""
+        return self.jobs.in_queue + self.jobs.in_progress == 0
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether no worker is up yet: a start with a large model takes minutes."""
+        return self.workers.idle + self.workers.ready + self.workers.running == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long a run may take on the worker, and how long altogether."""
+    """How long a run may take on the worker, and altogether; whether it may start a worker."""
 
     execution_timeout_s: int
     ttl_s: int
+    is_low_priority: bool = False
 
 
 class RunPod:
@@ -106,6 +130,7 @@ class RunPod:
             ),
             trust_env=False,
         )
+        self._pace = {operation: Pace(operation) for operation in LIMITS}
 
     async def run(self, given: dict[str, Any], *, webhook: str, policy: Policy) -> str:
         """Submit a run; RunPod's id of it."""
@@ -115,6 +140,7 @@ class RunPod:
             "policy": {
                 "executionTimeout": policy.execution_timeout_s * 1000,
                 "ttl": policy.ttl_s * 1000,
+                "lowPriority": policy.is_low_priority,
             },
         }
         try:
@@ -139,11 +165,13 @@ class RunPod:
         except (_MaybeSent, BadRequest) as error:
             raise Unreachable(repr(error)[:200]) from error
 
-    async def health(self) -> Jobs:
-        """What the endpoint has to do."""
+    async def health(self) -> Health:
+        """What the endpoint has to do, and who is there to do it."""
         try:
-            return Health.model_validate_json(await self._send("GET", "/health")).jobs
-        except (ValidationError, _MaybeSent, BadRequest, Gone) as error:
+            return Health.model_validate_json(await self._send("GET", "/health"))
+        except Gone as error:
+            raise Unauthorized("no such endpoint") from error
+        except (ValidationError, _MaybeSent, BadRequest) as error:
             raise Unreachable(repr(error)[:200]) from error
 
     async def close(self) -> None:
@@ -153,6 +181,7 @@ class RunPod:
     async def _send(self, method: str, path: str, **request: Any) -> bytes:
         try:
             async with (
+                self._pace[path.split("/")[1]].call(),
                 asyncio.timeout(CALL_TIMEOUT_S),
                 self._http.stream(method, path, **request) as response,
             ):
@@ -161,6 +190,8 @@ class RunPod:
                     body += chunk
                     if len(body) > ANSWER_BYTES_MAX:
                         raise _MaybeSent("the answer is too long")
+        except TooFast as error:
+            raise RateLimited(error.wait_s) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Unreachable(repr(error)[:200]) from error
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
@@ -194,3 +225,16 @@ def _retry_after_s(response: httpx.Response) -> float:
         return min(max(0.0, float(response.headers["retry-after"])), RETRY_AFTER_S_MAX)
     except (KeyError, ValueError):
         return RETRY_AFTER_S
+
+
+@asynccontextmanager
+async def open_endpoints(
+    api_url: str, ids: Iterable[str], *, api_key: str
+) -> AsyncIterator[dict[str, RunPod]]:
+    """A client for each endpoint, closed in the end."""
+    async with AsyncExitStack() as opened:
+        clients = {}
+        for endpoint_id in ids:
+            clients[endpoint_id] = RunPod(api_url, endpoint_id=endpoint_id, api_key=api_key)
+            opened.push_async_callback(clients[endpoint_id].close)
+        yield clients

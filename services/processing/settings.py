@@ -2,12 +2,23 @@
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from services.kit.settings import ServiceSettings
 from services.kit.storage import StorageSettings
 
 Count = Annotated[int, Field(ge=1, le=1_000)]
+
+
+class GpuEndpoint(BaseModel):
+    """One serverless endpoint of RunPod, and how many runs it may have at once."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    slots: Count
+
+
+GpuEndpoints = Annotated[list[GpuEndpoint], Field(min_length=1, max_length=16)]
+"""As JSON: `[{"id": "…", "slots": 8}]`."""
 
 
 class HttpSettings(ServiceSettings, StorageSettings):
@@ -17,7 +28,7 @@ class HttpSettings(ServiceSettings, StorageSettings):
     credits_url: str
     credits_secret: SecretStr
     webhook_secret: SecretStr
-    gpu_slots: Count
+    runpod_endpoints: GpuEndpoints
 
 
 class ConsumerSettings(ServiceSettings, StorageSettings):
@@ -26,7 +37,7 @@ class ConsumerSettings(ServiceSettings, StorageSettings):
     amqp_url: SecretStr
     database_pool_size: int = 10
     runpod_api_url: str
-    runpod_endpoint_id: str
+    runpod_endpoints: GpuEndpoints
     runpod_api_key: SecretStr
     runpod_webhook_base: str
     webhook_secret: SecretStr
@@ -37,8 +48,7 @@ class DispatcherSettings(ServiceSettings, StorageSettings):
     """The leader: it starts jobs, follows attempts and tidies up."""
 
     runpod_api_url: str
-    runpod_endpoint_id: str
+    runpod_endpoints: GpuEndpoints
     runpod_api_key: SecretStr
     credits_url: str
     credits_secret: SecretStr
-    gpu_slots: Count

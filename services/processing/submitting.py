@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.storage import Storage
-from services.processing import attempts, preparation
+from services.processing import attempts, endpoints, preparation
+from services.processing.endpoints import Breaker
 from services.processing.models import jobs as jobs_table
 from services.processing.preparation import Transaction
 from services.processing.runpod import (
@@ -37,18 +39,19 @@ def signature(secret: str, attempt_id: UUID) -> str:
 
 
 class Submitter:
-    """Submits attempts to one endpoint."""
+    """Submits each attempt to its endpoint."""
 
     def __init__(
         self,
         engine: AsyncEngine,
         storage: Storage,
-        runpod: RunPod,
+        runpods: Mapping[str, RunPod],
         *,
         webhook_base: str,
         webhook_secret: str,
     ) -> None:
-        self._engine, self._storage, self._runpod = engine, storage, runpod
+        self._engine, self._storage, self._runpods = engine, storage, runpods
+        self._breakers = {endpoint: Breaker() for endpoint in runpods}
         self._webhook_base, self._webhook_secret = webhook_base.rstrip("/"), webhook_secret
 
     async def submit(self, attempt_id: UUID, transaction: Transaction) -> None:
@@ -58,14 +61,19 @@ class Submitter:
         async with self._engine.begin() as connection:
             attempt = await attempts.begin_submit(connection, attempt_id)
         if attempt is None:
-            # Submitted before, or not wanted any more. If somebody died while submitting, the
-            # poller finds out what became of it.
+            # Submitted before, not wanted any more, or its endpoint is paused. If somebody died
+            # while submitting, the poller finds out what became of it.
             async with transaction():
                 return
-        ttl_s = attempt.runs_at_most_s + int(attempts.QUEUED_AT_RUNPOD_WITHIN.total_seconds())
-        policy = Policy(execution_timeout_s=attempt.runs_at_most_s, ttl_s=ttl_s)
+        policy = Policy(
+            execution_timeout_s=attempt.runs_at_most_s,
+            ttl_s=_lasts_s(attempt),
+            # Free work never makes RunPod start another machine.
+            is_low_priority=attempt.tier == "standard",
+        )
+        breaker = self._breakers[attempt.endpoint]
         try:
-            runpod_job_id = await self._runpod.run(
+            runpod_job_id = await self._runpods[attempt.endpoint].run(
                 given, webhook=self._webhook(attempt_id), policy=policy
             )
         except BadRequest as error:
@@ -76,11 +84,16 @@ class Submitter:
             log.warning("submit.not_sent", attempt_id=str(attempt_id), error=repr(error))
             async with transaction() as connection:
                 await attempts.not_sent(connection, attempt_id, again_after_s=_pause_s(error))
+                if breaker.trips(error):
+                    await endpoints.pause(connection, attempt.endpoint, str(error))
         except Ambiguous as error:
             log.warning("submit.unclear", attempt_id=str(attempt_id), error=repr(error))
             async with transaction() as connection:
                 await attempts.poll_at(connection, attempt_id, attempts.UNCLEAR_LOOK_AGAIN)
+                if breaker.trips(error):
+                    await endpoints.pause(connection, attempt.endpoint, str(error))
         else:
+            breaker.succeed()
             async with transaction() as connection:
                 await attempts.submitted(connection, attempt, runpod_job_id)
 
@@ -90,11 +103,7 @@ class Submitter:
             query = sa.select(jobs_table).where(jobs_table.c.id == attempt.job_id)
             job = (await connection.execute(query)).one()
             photos = await preparation.photos_of(connection, job.photo_ids)
-        expires_s = (
-            attempt.runs_at_most_s
-            + int(attempts.QUEUED_AT_RUNPOD_WITHIN.total_seconds())
-            + ADDRESS_LASTS_LONGER_S
-        )
+        expires_s = _lasts_s(attempt) + ADDRESS_LASTS_LONGER_S
         images = [
             {"url": await self._storage.sign_get(photo.master_key, expires_s=expires_s)}
             for photo in photos
@@ -120,6 +129,12 @@ class Submitter:
     def _webhook(self, attempt_id: UUID) -> str:
         proof = signature(self._webhook_secret, attempt_id)
         return f"{self._webhook_base}/hooks/runpod/{attempt_id}?sig={proof}"
+
+
+def _lasts_s(attempt: attempts.Attempt) -> int:
+    """How long RunPod may keep an attempt: waiting, starting a worker, running."""
+    waits = attempts.QUEUED_AT_RUNPOD_WITHIN + attempts.COLD_START_WITHIN
+    return int(attempt.runs_at_most_s) + int(waits.total_seconds())
 
 
 def _pause_s(error: Unreachable) -> float:

@@ -22,6 +22,7 @@ from tests.credits.bank import Bank
 from tests.processing.serving import free_port, served
 
 KEY, ENDPOINT_ID = "a-key-for-the-emulator-in-tests", "tests"
+ENDPOINTS = f'[{{"id": "{ENDPOINT_ID}", "slots": 10}}]'
 SECRET, CREDITS_SECRET = "processing-in-tests-of-processing", "credits-in-tests-of-processing"
 WEBHOOK_SECRET = "webhooks-in-tests-of-processing"
 
@@ -129,7 +130,7 @@ async def address(
         "CREDITS_URL": credits_.address,
         "CREDITS_SECRET": CREDITS_SECRET,
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
-        "GPU_SLOTS": "10",
+        "RUNPOD_ENDPOINTS": ENDPOINTS,
         **s3,
     }
     with monkeypatch.context() as given:

@@ -29,7 +29,7 @@ async def _desk(engine: AsyncEngine, storage: Storage, emulator: Emulator, runpo
         Submitter(
             engine,
             storage,
-            runpod,
+            {ENDPOINT_ID: runpod},
             webhook_base="http://127.0.0.1:9",
             webhook_secret=WEBHOOK_SECRET,
         ),
@@ -99,7 +99,7 @@ async def test_what_runpod_could_not_take_is_submitted_again_later(desk: Desk) -
 async def test_while_runpod_is_away_or_locked_a_job_waits(key: str, desk: Desk) -> None:
     api_url = desk.emulator.api_url if key == "wrong" else f"http://127.0.0.1:{free_port()}/v2"
     runpod = RunPod(api_url, endpoint_id=ENDPOINT_ID, api_key=key)
-    desk.submitter._runpod = runpod
+    desk.submitter._runpods = {ENDPOINT_ID: runpod}
 
     await desk.submit()
     await runpod.close()
@@ -110,7 +110,7 @@ async def test_while_runpod_is_away_or_locked_a_job_waits(key: str, desk: Desk) 
 async def test_a_lost_answer_is_found_by_its_result(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.submitter._runpod._http, "timeout", 0.2)
+    monkeypatch.setattr(desk.submitter._runpods[ENDPOINT_ID]._http, "timeout", 0.2)
     await desk.emulator.fault(hang_submit=1)
     await desk.submit()
     unclear = await desk.attempt()
@@ -128,7 +128,7 @@ async def test_a_webhook_tells_the_id_that_the_answer_did_not(
     desk: Desk, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.submitter._webhook_base = address
-    monkeypatch.setattr(desk.submitter._runpod._http, "timeout", 0.2)
+    monkeypatch.setattr(desk.submitter._runpods[ENDPOINT_ID]._http, "timeout", 0.2)
     await desk.emulator.fault(hang_submit=1)
     await desk.submit()
     await desk.work()
@@ -230,6 +230,7 @@ async def test_of_a_run_that_is_gone_the_result_decides(
 
 
 async def test_a_run_without_an_end_is_cancelled_and_tried_again(desk: Desk) -> None:
+    desk.emulator.endpoint.see_worker(WORKER)
     await desk.submit()
     await desk.look(late=True)
 
@@ -327,4 +328,6 @@ async def test_polls_come_less_and_less_often_until_a_hint(desk: Desk) -> None:
 
 async def somebody_elses_run(desk: Desk) -> None:
     policy = Policy(execution_timeout_s=60, ttl_s=60)
-    await desk.submitter._runpod.run({"x": 1}, webhook="http://127.0.0.1:9", policy=policy)
+    await desk.submitter._runpods[ENDPOINT_ID].run(
+        {"x": 1}, webhook="http://127.0.0.1:9", policy=policy
+    )

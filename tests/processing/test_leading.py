@@ -12,9 +12,7 @@ from services.kit.storage import Storage
 from services.processing import dispatcher
 from services.processing.dispatcher import Duties
 from services.processing.holds import Holds
-from services.processing.polling import Poller
 from services.processing.runpod import RunPod
-from tests.processing.conftest import ENDPOINT_ID
 from tests.processing.rows import add_job, attempts_of, execute, job, open_account
 from tests.processing.serving import free_port
 
@@ -28,7 +26,7 @@ async def _leaders(
     """Two dispatchers for the same endpoint; credits is away and must not matter."""
     away = f"http://127.0.0.1:{free_port()}"
     holds = Holds(ServiceClient(away, caller="processing", service="credits", secret="x" * 24))
-    duties = Duties(engine, Poller(engine, runpod, storage), holds, ENDPOINT_ID, slots=10)
+    duties = Duties(engine, runpod, storage, holds, slots=10)
     leading = [
         asyncio.create_task(dispatcher.lead(database_url("processing"), duties)) for _ in range(2)
     ]

@@ -23,14 +23,13 @@ from services.processing import dispatcher
 from services.processing.consumers import open_broker
 from services.processing.dispatcher import Duties
 from services.processing.holds import Holds
-from services.processing.polling import Poller
 from services.processing.runpod import RunPod
 from services.processing.settings import ConsumerSettings
 from tests.credits.bank import Bank
 from tests.processing import pictures, rows
 from tests.processing.conftest import (
     CREDITS_SECRET,
-    ENDPOINT_ID,
+    ENDPOINTS,
     KEY,
     WEBHOOK_SECRET,
     Credits,
@@ -85,7 +84,7 @@ async def _saga(
         "DATABASE_URL": database_url("processing"),
         "AMQP_URL": amqp_url,
         "RUNPOD_API_URL": emulator.api_url,
-        "RUNPOD_ENDPOINT_ID": ENDPOINT_ID,
+        "RUNPOD_ENDPOINTS": ENDPOINTS,
         "RUNPOD_API_KEY": KEY,
         "RUNPOD_WEBHOOK_BASE": address,
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
@@ -103,9 +102,9 @@ async def _saga(
     )
     duties = Duties(
         engine=engine,
-        poller=Poller(engine, runpod, storage),
+        runpod=runpod,
+        storage=storage,
         holds=holds,
-        endpoint=ENDPOINT_ID,
         slots=4,
     )
     async with AsyncExitStack() as everything:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.processing.conftest import CREDITS_SECRET, ENDPOINT_ID, KEY, Emulator
+from tests.processing.conftest import CREDITS_SECRET, ENDPOINTS, KEY, Emulator
 from tests.processing.rows import add_job, job, open_account
 from tests.processing.serving import free_port
 
@@ -40,9 +40,8 @@ def _dispatchers(
         "CREDITS_URL": f"http://127.0.0.1:{free_port()}",
         "CREDITS_SECRET": CREDITS_SECRET,
         "RUNPOD_API_URL": emulator.api_url,
-        "RUNPOD_ENDPOINT_ID": ENDPOINT_ID,
+        "RUNPOD_ENDPOINTS": ENDPOINTS,
         "RUNPOD_API_KEY": KEY,
-        "GPU_SLOTS": "10",
         **s3,
     }
     command = (sys.executable, "-m", "services.processing", "dispatcher")

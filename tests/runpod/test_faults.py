@@ -90,3 +90,35 @@ async def test_faults_are_for_this_machine_only(endpoint: Endpoint) -> None:
     transport = httpx.ASGITransport(app, client=("192.0.2.1", 1))
     async with AsyncClient(transport=transport, base_url="http://runpod") as stranger:
         assert (await stranger.post("/__faults", json={})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [("answer_401", 401), ("answer_404", 404), ("answer_429", 429), ("answer_500", 500)],
+)
+async def test_a_call_can_be_refused_in_every_documented_way(
+    client: AsyncClient, asked: str, code: int
+) -> None:
+    await fault(client, **{asked: 1})
+    refused = await client.get("/health")
+
+    assert refused.status_code == code
+    assert ("retry-after" in refused.headers) == (code == 429)
+    assert (await client.get("/health")).status_code == 200
+
+
+async def test_answers_can_be_cut_and_states_unknown(client: AsyncClient) -> None:
+    await fault(client, truncate_answer=1, unknown_state=1)
+    cut = await client.post("/run", json=JOB)
+
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
+        cut.json()
+    job_id = await run(client)
+    assert (await status(client, job_id))["status"] == "REBALANCING"
+    assert (await status(client, job_id))["status"] == "IN_QUEUE"
+
+
+async def test_an_endpoint_can_be_cold(client: AsyncClient, scripted: Worker) -> None:
+    assert await scripted.take() is None  # the worker is seen
+    await fault(client, no_workers=True)
+    assert set((await client.get("/health")).json()["workers"].values()) == {0}

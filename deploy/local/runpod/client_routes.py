@@ -1,10 +1,11 @@
 """The API a client calls: submit a job, follow it, stop it, and see how the endpoint is."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from deploy.local.runpod.endpoint import Endpoint
 from deploy.local.runpod.jobs import TERMINAL, Job, QueueFull
@@ -22,16 +23,23 @@ TTL_MOST_MS = 7 * 24 * 3600 * 1000
 HANG_SECONDS = 120.0
 HANG_NAP_SECONDS = 0.25
 
+RETRY_SOON = {"retry-after": "1"}
+REFUSALS = {
+    "answer_401": (401, "the API key is missing or wrong"),
+    "answer_404": (404, "endpoint not found"),
+    "answer_429": (429, "too many requests"),
+    "answer_500": (500, "internal error"),
+}
+
 router = APIRouter(prefix="/v2/{endpoint_id}")
 
 
 async def _within_limits(request: Request, endpoint: ClientEndpoint) -> AsyncIterator[Endpoint]:
     """Count the call under its operation, and let the asked-for faults happen."""
     operation = request.url.path.split("/")[3]
-    if endpoint.faults.happens("answer_429"):
-        raise HTTPException(429, "too many requests")
-    if endpoint.faults.happens("answer_500"):
-        raise HTTPException(500, "internal error")
+    for fault, (code, detail) in REFUSALS.items():
+        if endpoint.faults.happens(fault):
+            raise HTTPException(code, detail, RETRY_SOON if code == 429 else None)  # noqa: PLR2004
     try:
         with endpoint.limits.call(operation):
             yield endpoint
@@ -42,12 +50,12 @@ async def _within_limits(request: Request, endpoint: ClientEndpoint) -> AsyncIte
 Limited = Annotated[Endpoint, Depends(_within_limits)]
 
 
-@router.post("/run")
-async def run(request: Request, endpoint: Limited) -> dict[str, Any]:
+@router.post("/run", response_model=None)
+async def run(request: Request, endpoint: Limited) -> dict[str, Any] | Response:
     job = _submit(endpoint, await read_json(request, bytes_max=RUN_BODY_MAX), sync=False)
     if endpoint.faults.happens("hang_submit"):
         await _hang(request)
-    return {"id": job.id, "status": "IN_QUEUE"}
+    return _answer(endpoint, {"id": job.id, "status": "IN_QUEUE"})
 
 
 @router.post("/runsync")
@@ -61,16 +69,19 @@ async def runsync(
     return job.view()
 
 
-@router.api_route("/status/{job_id}", methods=["GET", "POST"])
+@router.api_route("/status/{job_id}", methods=["GET", "POST"], response_model=None)
 async def status(
     endpoint: Limited,
     job_id: str,
     ttl: Annotated[int | None, Query(ge=1, le=TTL_MOST_MS)] = None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | Response:
     job = _find(endpoint, job_id)
     if ttl is not None:
         job.kept_seconds = ttl / 1000
-    return job.view()
+    view = job.view()
+    if endpoint.faults.happens("unknown_state"):
+        view["status"] = "REBALANCING"
+    return _answer(endpoint, view)
 
 
 @router.api_route("/stream/{job_id}", methods=["GET", "POST"])
@@ -106,6 +117,13 @@ async def purge_queue(endpoint: Limited) -> dict[str, Any]:
 @router.get("/health")
 async def health(endpoint: Limited) -> dict[str, dict[str, int]]:
     return endpoint.health()
+
+
+def _answer(endpoint: Endpoint, body: dict[str, Any]) -> dict[str, Any] | Response:
+    if not endpoint.faults.happens("truncate_answer"):
+        return body
+    whole = json.dumps(body)
+    return Response(whole[: len(whole) // 2], media_type="application/json")
 
 
 def _submit(endpoint: Endpoint, body: Any, *, sync: bool) -> Job:

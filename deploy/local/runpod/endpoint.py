@@ -67,7 +67,11 @@ class Endpoint:
     def health(self) -> dict[str, dict[str, int]]:
         self.jobs.sweep()
         now = self._clock()
-        alive = sum(now - at < WORKER_GONE_SECONDS for at in self._workers.values())
+        alive = (
+            0
+            if self.faults.no_workers
+            else sum(now - at < WORKER_GONE_SECONDS for at in self._workers.values())
+        )
         running = min(alive, self.jobs.count(State.IN_PROGRESS))
         return {
             "jobs": {

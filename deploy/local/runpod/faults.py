@@ -18,8 +18,13 @@ class Faults(BaseModel):
     duplicate_webhook: Times = 0  # a webhook is sent twice
     fail_next: str | None = Field(default=None, max_length=ERROR_MAX)  # the next job FAILED so
     time_out_next: Times = 0  # a job is TIMED_OUT as soon as a worker takes it
+    answer_401: Times = 0  # a client's key is refused
+    answer_404: Times = 0  # a client's endpoint is gone
     answer_429: Times = 0  # a client's call is refused as one too many
     answer_500: Times = 0  # a client's call fails before anything happened
+    truncate_answer: Times = 0  # a client's call is done, and half of its answer arrives
+    unknown_state: Times = 0  # a status names a state that no documentation knows
+    no_workers: bool = False  # health shows no worker: the endpoint starts cold
     hang_submit: Times = 0  # a job is accepted, and the caller never hears its id
     garbage_output: Times = 0  # a finished job's output is not what the handler returned
     delay_seconds: float = Field(default=0.0, ge=0, le=DELAY_SECONDS_MAX)  # every job waits so long

@@ -43,6 +43,7 @@ RETRIABLE = frozenset({State.FAILED, State.TIMED_OUT})
 class Policy:
     execution_seconds: float = 600.0
     ttl_seconds: float = 24 * 3600.0
+    low_priority: bool = False  # it would not make RunPod start another worker
 
 
 @dataclass(slots=True)

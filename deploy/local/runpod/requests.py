@@ -21,9 +21,10 @@ class PolicyBody(BaseModel):
 
     executionTimeout: int = Field(default=600_000, ge=5_000, le=WEEK_MS)  # noqa: N815
     ttl: int = Field(default=24 * 3600 * 1000, ge=10_000, le=WEEK_MS)
+    lowPriority: bool = False  # noqa: N815
 
     def as_policy(self) -> Policy:
-        return Policy(self.executionTimeout / 1000, self.ttl / 1000)
+        return Policy(self.executionTimeout / 1000, self.ttl / 1000, self.lowPriority)
 
 
 class SubmitBody(BaseModel):
