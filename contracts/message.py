@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 AccountId = UUID
 PhotoId = UUID
 JobId = UUID
+BatchId = UUID
 AttemptId = UUID
 
 Credits = Annotated[int, Field(gt=0, le=1_000_000_000, description="A whole number of credits.")]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from contracts.message import AccountId, Credits, Event, JobId, Version
+from contracts.message import AccountId, BatchId, Credits, Event, JobId, Version
 
 Balance = Annotated[int, Field(ge=0, description="Credits that can be spent afterwards.")]
 
@@ -30,6 +30,15 @@ class HoldPlaced(_Movement):
     type = "credits.hold.placed.v1"
 
     job_id: JobId
+
+
+class BatchPlaced(_Movement):
+    """Credits are set aside for every job of a batch; `amount` is all of them."""
+
+    type = "credits.batch.placed.v1"
+
+    batch_id: BatchId
+    jobs: Annotated[int, Field(ge=1)]
 
 
 class HoldCaptured(_Movement):

@@ -7,6 +7,7 @@ from pydantic import Field
 from contracts.message import (
     AccountId,
     AttemptId,
+    BatchId,
     Command,
     Credits,
     Event,
@@ -80,6 +81,7 @@ class _JobEvent(Event):
     job_id: JobId
     account_id: AccountId
     version: Version
+    batch_id: BatchId | None = None
 
 
 class JobQueued(_JobEvent):
@@ -143,3 +145,17 @@ class JobRejected(_JobEvent):
     type = "processing.job.rejected.v1"
 
     code: Literal["insufficient-credits", "photo-unusable", "abandoned"]
+
+
+class BatchFinished(Event):
+    """The last job of a batch has ended. Said once."""
+
+    type = "processing.batch.finished.v1"
+
+    batch_id: BatchId
+    account_id: AccountId
+    jobs: Annotated[int, Field(ge=1)]
+    completed: Annotated[
+        int, Field(ge=0, description="Jobs with a result; the others cost nothing.")
+    ]
+    spent: Annotated[int, Field(ge=0, description="Credits for the completed jobs.")]

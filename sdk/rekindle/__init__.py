@@ -1,7 +1,18 @@
 """Rekindle for Python programs: a typed asynchronous client, and the `rekindle` command."""
 
 from sdk.rekindle.client import Rekindle
-from sdk.rekindle.models import Balance, FeedEvent, Job, Kind, Page, Photo, Plans, Receipt
+from sdk.rekindle.models import (
+    Balance,
+    Batch,
+    FeedEvent,
+    Job,
+    Kind,
+    Page,
+    Photo,
+    Plans,
+    Quote,
+    Receipt,
+)
 from sdk.rekindle.problems import (
     LoginFailed,
     NotLoggedIn,
@@ -14,6 +25,7 @@ from sdk.rekindle.tokens import FixedToken, TokenProvider, TokenStore
 
 __all__ = [
     "Balance",
+    "Batch",
     "FeedEvent",
     "FixedToken",
     "Job",
@@ -23,6 +35,7 @@ __all__ = [
     "Page",
     "Photo",
     "Plans",
+    "Quote",
     "Receipt",
     "Rekindle",
     "RekindleError",

@@ -14,6 +14,7 @@ from typing import Self
 from uuid import UUID
 
 from sdk.rekindle import events
+from sdk.rekindle.batches import Batches
 from sdk.rekindle.jobs import Jobs
 from sdk.rekindle.models import Account, Balance, FeedEvent, Kind, Page, Plans, Receipt
 from sdk.rekindle.photos import Photos
@@ -32,6 +33,7 @@ class Rekindle:
         self._transport = Transport(base_url, provider)
         self.photos = Photos(self._transport)
         self.jobs = Jobs(self._transport)
+        self.batches = Batches(self._transport)
         self.credits = Credits(self._transport)
 
     async def __aenter__(self) -> Self:

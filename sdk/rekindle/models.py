@@ -76,6 +76,44 @@ class JobResult(Answer):
     gpu_seconds: float
 
 
+class Quote(Answer):
+    """What an order would cost; `missing` is what has to be added first."""
+
+    kind: str
+    orders: int
+    price_each: int
+    price: int
+    available: int
+    available_after: int
+    missing: int
+
+
+class Batch(Answer):
+    """One order for many photos: `jobs` says how many are in which state."""
+
+    id: UUID
+    kind: str
+    note: str | None = None
+    state: Literal["pending_hold", "placed", "rejected", "finished"]
+    photos: int
+    price: int
+    jobs: dict[str, int]
+    spent: int
+    returned: int
+    created_at: datetime
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen any more."""
+        return self.finished_at is not None
+
+    @property
+    def done(self) -> int:
+        """How many of its jobs have ended, well or badly."""
+        return sum(self.jobs.get(state, 0) for state in JOB_ENDED)
+
+
 class Job(Answer):
     """One edit of one or more photos."""
 
@@ -104,6 +142,7 @@ class Job(Answer):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     version: int
+    batch_id: UUID | None = None
 
     @property
     def ended(self) -> bool:

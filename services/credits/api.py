@@ -7,18 +7,25 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from contracts.message import Tier
-from services.credits import accounts, holds, ledger
+from services.credits import accounts, batches, holds, ledger
 from services.kit.http import AccountOfCaller, InvalidRequest, Transaction
 
 AMOUNT_MAX = 1_000_000_000
 REASON_LENGTH_MAX = 200
 PAGE_MAX = 100
+JOBS_PER_BATCH_MAX = 200
 CURSOR_LENGTH_MAX = 32
 
 router = APIRouter(prefix="/v1", tags=["credits"])
+
+
+def _different(ids: list[UUID]) -> list[UUID]:
+    if len(set(ids)) != len(ids):
+        raise ValueError("a job is named twice")
+    return ids
 
 
 class PlaceHold(BaseModel):
@@ -27,6 +34,20 @@ class PlaceHold(BaseModel):
     # Strict: `true`, `2.0` and `"2"` are no amounts.
     amount: Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MAX)]
     reason: Annotated[str, Field(min_length=1, max_length=REASON_LENGTH_MAX)]
+
+
+class PlaceBatch(PlaceHold):
+    """What each job of a batch needs, and which jobs they are."""
+
+    job_ids: Annotated[
+        list[UUID], Field(min_length=1, max_length=JOBS_PER_BATCH_MAX), AfterValidator(_different)
+    ]
+
+
+class BatchHold(BaseModel):
+    batch_id: UUID
+    amount: int
+    state: Literal["held"] = "held"
 
 
 class Hold(BaseModel):
@@ -78,6 +99,28 @@ async def place_hold(
     if outcome == "same":
         response.status_code = 200
     return Hold(job_id=job_id, amount=wanted.amount)
+
+
+@router.put("/holds/batches/{batch_id}", status_code=201)
+async def place_batch(
+    batch_id: UUID,
+    wanted: PlaceBatch,
+    response: Response,
+    connection: Transaction,
+    account_id: AccountOfCaller,
+) -> BatchHold:
+    """Set credits aside for every job of a batch, or for none; answers as for a single job."""
+    outcome = await batches.place(
+        connection,
+        account_id=account_id,
+        batch_id=batch_id,
+        job_ids=wanted.job_ids,
+        amount=wanted.amount,
+        reason=wanted.reason,
+    )
+    if outcome == "same":
+        response.status_code = 200
+    return BatchHold(batch_id=batch_id, amount=wanted.amount * len(wanted.job_ids))
 
 
 @router.delete("/holds/{job_id}", status_code=204)

@@ -1,5 +1,6 @@
 """Refusals of the gateway, in domain words."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from services.kit.problems import Problem
@@ -46,6 +47,17 @@ class PhotoUnusable(Problem):
     def __init__(self, photo_id: UUID, *, reason: object) -> None:
         super().__init__("The photo was refused when it was uploaded.", photo_id=str(photo_id))
         self.facts["problem"] = reason
+
+
+class UnknownKind(Problem):
+    """There is no such kind of work."""
+
+    status = 422
+    title = "We do not know this kind of work"
+
+    def __init__(self, *, kinds: Iterable[str]) -> None:
+        names = list(kinds)
+        super().__init__(f"Ask for one of: {', '.join(names)}.", kinds=names)
 
 
 class TooManyRequests(Problem):

@@ -24,7 +24,7 @@ PAGE = 500
 FORGOTTEN_AT_ONCE_MAX = 5_000
 
 _PHOTO = ("photo_id", "version")
-_JOB = ("job_id", "version")
+_JOB = ("job_id", "batch_id", "version")
 _BALANCE = ("version", "amount", "available")
 _HOLD = (*_BALANCE, "job_id")
 
@@ -39,8 +39,10 @@ SHOWN: dict[type[Message], tuple[str, ...]] = {
     processing.JobCompleted: (*_JOB, "job_kind", "price", "width", "height", "engine"),
     processing.JobFailed: (*_JOB, "code", "detail"),
     processing.JobCancelled: _JOB,
+    processing.BatchFinished: ("batch_id", "jobs", "completed", "spent"),
     credits_.BalanceGranted: (*_BALANCE, "reason"),
     credits_.HoldPlaced: _HOLD,
+    credits_.BatchPlaced: (*_BALANCE, "batch_id", "jobs"),
     credits_.HoldCaptured: _HOLD,
     credits_.HoldReleased: _HOLD,
     credits_.HoldExpired: _HOLD,

@@ -2,23 +2,20 @@
 
 import asyncio
 import json
-import re
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import ValidationError
 
-from services.gateway import idempotency, schemas
-from services.gateway.errors import IdempotencyKeyRequired, PhotoUnusable
-from services.gateway.idempotency import Attempt, StoredAnswer
+from services.gateway import schemas
+from services.gateway.errors import PhotoUnusable, UnknownKind
+from services.gateway.idempotency import Attempt
+from services.gateway.once import answer_once, forward_order, read_body
 from services.gateway.openapi import ANYBODY, IDEMPOTENCY_KEY, takes
 from services.gateway.parts import Gateway, Parts
 from services.gateway.upstream import (
     OK,
-    SERVER_ERRORS,
     PageCursor,
     PageLimit,
     ask,
@@ -33,9 +30,7 @@ router = APIRouter(
     prefix="/v1", tags=["jobs"], generate_unique_id_function=lambda route: route.name
 )
 
-KEY = re.compile(r"[\x20-\x7e]{1,255}")
 ROUTE = "POST /v1/jobs"
-KEPT_HEADERS = ("content-type", "location")
 
 
 @router.get("/kinds", response_model=schemas.Kinds, openapi_extra=ANYBODY, dependencies=[ANYONE])
@@ -55,18 +50,38 @@ async def make_job(request: Request, visitor: JobMaker, gateway: Gateway) -> Res
 
     Sent again with the same key, the first answer is repeated with `Idempotent-Replayed: true`.
     """
-    key = request.headers.get("idempotency-key", "")
-    if not KEY.fullmatch(key):
-        raise IdempotencyKeyRequired
-    body = await request.body()
-    photo_ids = _read(body).photo_ids
-    attempt = Attempt(visitor.account_id, ROUTE, key)
-    async with gateway.engine.begin() as connection:
-        replayed = await idempotency.claim(connection, attempt, body=body)
-    if replayed:
-        headers = {**replayed.headers, "idempotent-replayed": "true"}
-        return Response(replayed.body, status_code=replayed.status, headers=headers)
-    return await _first_answer(gateway, attempt, body, photo_ids)
+    photo_ids = read_body(schemas.JobRequest, await request.body()).photo_ids
+
+    async def order(attempt: Attempt, body: bytes) -> Answer:
+        if refusal := await _refusal_of_photos(gateway, attempt.account_id, photo_ids):
+            return refusal
+        return await forward_order(gateway, "/v1/jobs", attempt, body)
+
+    return await answer_once(request, gateway, visitor.account_id, ROUTE, order)
+
+
+@router.post("/jobs/quote", response_model=schemas.Quote, openapi_extra=takes(schemas.QuoteRequest))
+async def quote_jobs(request: Request, visitor: Reader, gateway: Gateway) -> schemas.Quote:
+    """What an order would cost, and the balance after it. Nothing is held yet."""
+    wanted = read_body(schemas.QuoteRequest, await request.body())
+    kinds, balance = await asyncio.gather(
+        ask(gateway.processing, "GET", "/v1/kinds", account_id=None),
+        ask(gateway.credits, "GET", "/v1/credits", account_id=visitor.account_id),
+    )
+    priced = {one["kind"]: one for one in json.loads(kinds.body)["items"]}
+    if wanted.kind not in priced:
+        raise UnknownKind(kinds=priced)
+    each, available = priced[wanted.kind]["credits"], json.loads(balance.body)["available"]
+    price = each * wanted.orders
+    return schemas.Quote(
+        kind=wanted.kind,
+        orders=wanted.orders,
+        price_each=each,
+        price=price,
+        available=available,
+        available_after=max(0, available - price),
+        missing=max(0, price - available),
+    )
 
 
 @router.get("/jobs", response_model=schemas.JobPage)
@@ -74,11 +89,14 @@ async def list_jobs(
     request: Request,
     visitor: Reader,
     gateway: Gateway,
+    *,
     limit: PageLimit = 20,
     cursor: PageCursor = None,
+    batch: UUID | None = None,
 ) -> Response:
-    """The account's jobs, newest first."""
-    query, account_id = {"limit": limit, "cursor": cursor}, visitor.account_id
+    """The account's jobs, or those of one batch, newest first."""
+    query = {"limit": limit, "cursor": cursor, "batch": batch}
+    account_id = visitor.account_id
     answer = await ask(gateway.processing, "GET", "/v1/jobs", account_id=account_id, query=query)
     return page_read_back(request, answer)
 
@@ -95,41 +113,6 @@ async def cancel_job(job_id: UUID, visitor: Writer, gateway: Gateway) -> Respons
     """Stop a job. A cancelled job costs nothing."""
     path, account_id = f"/v1/jobs/{job_id}/cancel", visitor.account_id
     return passed_back(await ask(gateway.processing, "POST", path, account_id=account_id))
-
-
-async def _first_answer(
-    gateway: Parts, attempt: Attempt, body: bytes, photo_ids: list[UUID]
-) -> Response:
-    """Ask processing, and remember what it said unless that was no answer."""
-    try:
-        answer = await _ask_for_job(gateway, attempt, body, photo_ids)
-    except Exception:
-        async with gateway.engine.begin() as connection:
-            await idempotency.give_up(connection, attempt)
-        raise
-    kept = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
-    async with gateway.engine.begin() as connection:
-        if answer.status >= SERVER_ERRORS:
-            await idempotency.give_up(connection, attempt)
-        else:
-            stored = StoredAnswer(answer.status, kept, answer.body)
-            await idempotency.keep(connection, attempt, stored)
-    return passed_back(answer)
-
-
-async def _ask_for_job(
-    gateway: Parts, attempt: Attempt, body: bytes, photo_ids: list[UUID]
-) -> Answer:
-    if refusal := await _refusal_of_photos(gateway, attempt.account_id, photo_ids):
-        return refusal
-    return await ask(
-        gateway.processing,
-        "POST",
-        "/v1/jobs",
-        account_id=attempt.account_id,
-        body=body,
-        headers={"idempotency-key": attempt.key},
-    )
 
 
 async def _refusal_of_photos(
@@ -149,11 +132,3 @@ async def _refusal_of_photos(
         if photo["state"] == "rejected":
             raise PhotoUnusable(UUID(photo["id"]), reason=photo["problem"])
     return None
-
-
-def _read(body: bytes) -> schemas.JobRequest:
-    try:
-        return schemas.JobRequest.model_validate_json(body)
-    except ValidationError as error:
-        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
-        raise RequestValidationError(faults) from None

@@ -21,7 +21,13 @@ wait for `Retry-After` seconds. Answers to reads carry an `ETag`; with it in `If
 has not changed is a 304.
 """
 REF = "#/components/schemas/{model}"
-REQUESTS = (schemas.BeginPhoto, schemas.CompletePhoto, schemas.JobRequest)
+REQUESTS = (
+    schemas.BeginPhoto,
+    schemas.CompletePhoto,
+    schemas.JobRequest,
+    schemas.QuoteRequest,
+    schemas.BatchRequest,
+)
 DOCUMENTED = (*REQUESTS, schemas.Problem, schemas.FeedEvent)
 REPLACED = ("HTTPValidationError", "ValidationError")
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 PHOTOS_PER_JOB_MAX = 10
+PHOTOS_PER_BATCH_MAX = 200
 UPLOAD_BYTES_MAX = 52_428_800
 NOTE_LENGTH_MAX = 500
 
@@ -167,6 +168,57 @@ class Job(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     version: int
+    batch_id: UUID | None
+
+
+class BatchRequest(BaseModel):
+    """What is to be done with each of these photos."""
+
+    kind: str = Field(max_length=64)
+    photo_ids: list[UUID] = Field(min_length=1, max_length=PHOTOS_PER_BATCH_MAX)
+    note: str | None = Field(default=None, max_length=NOTE_LENGTH_MAX)
+
+
+class Batch(BaseModel):
+    """One order for many photos: `jobs` says how many are in which state."""
+
+    id: UUID
+    kind: str
+    note: str | None
+    state: Literal["pending_hold", "placed", "rejected", "finished"]
+    photos: int
+    price: int
+    jobs: dict[str, int]
+    spent: Annotated[int, Field(description="credits for results that are there")]
+    returned: Annotated[int, Field(description="credits that came back")]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class BatchPage(BaseModel):
+    """Batches, newest first."""
+
+    items: list[Batch]
+    next_cursor: Cursor
+
+
+class QuoteRequest(BaseModel):
+    """Which work, and how often."""
+
+    kind: str = Field(max_length=64)
+    orders: int = Field(default=1, ge=1, le=PHOTOS_PER_BATCH_MAX)
+
+
+class Quote(BaseModel):
+    """What an order would cost; `missing` is what has to be added first."""
+
+    kind: str
+    orders: int
+    price_each: int
+    price: int
+    available: int
+    available_after: int
+    missing: int
 
 
 class JobPage(BaseModel):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Row
 
 from services.kit.http import AccountOfCaller, InternalCaller, Transaction
-from services.processing import jobs, line, orders, reading
+from services.processing import jobs, line, models, orders, reading
 from services.processing.errors import IdempotencyKeyRequired
 from services.processing.kinds import KINDS, PHOTOS_MAX
 from services.processing.reading import JobView, ResultView
@@ -30,14 +30,15 @@ def _plain(note: str | None) -> str | None:
     return (note or "").strip() or None
 
 
+Note = Annotated[Annotated[str, Field(max_length=NOTE_LENGTH_MAX)] | None, AfterValidator(_plain)]
+
+
 class JobOrder(BaseModel):
     """What to do, with which photos."""
 
     kind: Annotated[str, Field(max_length=50)]
     photo_ids: Annotated[list[UUID], Field(min_length=1, max_length=PHOTOS_MAX)]
-    note: Annotated[
-        Annotated[str, Field(max_length=NOTE_LENGTH_MAX)] | None, AfterValidator(_plain)
-    ] = None
+    note: Note = None
 
 
 class JobPage(BaseModel):
@@ -91,8 +92,7 @@ async def order_job(
     idempotency_key: Annotated[str, Header()] = "",
 ) -> JobView:
     """Order work on photos. The same key with the same body gives the same job."""
-    if not _is_key(idempotency_key):
-        raise IdempotencyKeyRequired
+    require_key(idempotency_key)
     state = request.app.state
     order = orders.Order(kind=body.kind, photo_ids=tuple(body.photo_ids), note=body.note)
     job_id = await orders.place(
@@ -106,15 +106,22 @@ async def order_job(
 
 @router.get("/jobs")
 async def list_jobs(
+    *,
     account_id: AccountOfCaller,
     connection: Transaction,
     request: Request,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
+    batch: UUID | None = None,
 ) -> JobPage:
-    """The account's jobs, newest first."""
+    """The account's jobs, or those of one batch, newest first."""
     found, next_cursor = await reading.page(
-        connection, account_id=account_id, limit=limit, cursor=cursor
+        connection,
+        models.jobs,
+        account_id=account_id,
+        limit=limit,
+        cursor=cursor,
+        batch_id=batch,
     )
     return JobPage(items=await _shown(request, connection, found), next_cursor=next_cursor)
 
@@ -156,5 +163,7 @@ async def _result(request: Request, job: Row[Any]) -> ResultView | None:
     return ResultView(url=url, expires_at=datetime.now(UTC) + RESULT_ADDRESS_LASTS, **job.result)
 
 
-def _is_key(key: str) -> bool:
-    return 1 <= len(key) <= KEY_LENGTH_MAX and key.isascii() and key.isprintable()
+def require_key(key: str) -> None:
+    """Refuse an order that could be paid twice when it is sent twice."""
+    if not (1 <= len(key) <= KEY_LENGTH_MAX and key.isascii() and key.isprintable()):
+        raise IdempotencyKeyRequired

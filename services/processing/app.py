@@ -11,7 +11,7 @@ from services.kit.http import create_service
 from services.kit.settings import load
 from services.kit.storage import open_storage
 from services.kit.telemetry import configure_logs
-from services.processing import api, webhooks
+from services.processing import api, batch_api, webhooks
 from services.processing.holds import Holds
 from services.processing.settings import HttpSettings
 
@@ -45,7 +45,7 @@ def create_app() -> FastAPI:
         "processing",
         version=settings.rekindle_version,
         engine=engine,
-        routers=(api.router, webhooks.router),
+        routers=(api.router, batch_api.router, webhooks.router),
         internal_secrets=settings.internal_secrets.get_secret_value().split(","),
         lifespan=life,
     )

@@ -1,6 +1,7 @@
 """Credits, as processing sees it: a hold per job, placed and released over HTTP."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
@@ -40,6 +41,30 @@ class Holds:
                 return _short(answer, amount)
             case 409:
                 return "closed"
+            case _:
+                raise _odd(answer)
+
+    async def place_batch(
+        self,
+        batch_id: UUID,
+        job_ids: Sequence[UUID],
+        *,
+        account_id: UUID,
+        amount: int,
+        reason: str,
+    ) -> Literal["placed"] | Short:
+        """Set `amount` aside for each job, or nothing at all; as `place` otherwise."""
+        answer = await self._credits.request(
+            "PUT",
+            f"/v1/holds/batches/{batch_id}",
+            account_id=account_id,
+            json={"job_ids": [str(one) for one in job_ids], "amount": amount, "reason": reason},
+        )
+        match answer.status:
+            case 200 | 201:
+                return "placed"
+            case 402:
+                return _short(answer, amount * len(job_ids))
             case _:
                 raise _odd(answer)
 

@@ -10,7 +10,7 @@ Credits closes the hold when it hears the last event. Nothing here commits: the 
 transaction.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -29,11 +29,12 @@ from contracts.processing.v1 import (
 from services.kit.db import Connection
 from services.kit.outbox import say
 from services.kit.problems import NotFound
-from services.processing import accounts
+from services.processing import accounts, progress
 from services.processing.errors import JobEnded
 from services.processing.models import ON_GPU, UNDONE, attempts, jobs, preparations
 
 Job = Row[Any]
+UNUSABLE = ("unusable", "deleted")
 Rejection = Literal["insufficient-credits", "photo-unusable", "abandoned"]
 
 
@@ -45,41 +46,37 @@ async def find(connection: Connection, job_id: UUID, *, account_id: UUID) -> Job
     raise NotFound
 
 
-async def queue(connection: Connection, job_id: UUID) -> Job | None:
-    """The credits are held: the job waits for its photos and its turn."""
-    job = await _get(connection, job_id)
-    # Shared locks: a photo that is being prepared right now must see this job, or be seen by it.
+async def queue(connection: Connection, job_ids: Sequence[UUID]) -> Sequence[Job]:
+    """The credits are held: these jobs of one account wait for their photos and their turn.
+
+    A job whose photo cannot be used is rejected instead.
+    """
+    wanted = (await connection.execute(sa.select(jobs).where(jobs.c.id.in_(job_ids)))).all()
+    photo_ids = {photo_id for job in wanted for photo_id in job.photo_ids}
+    # Shared locks: a photo that is being prepared right now must see these jobs, or be seen here.
     photos = await connection.execute(
-        sa.select(preparations.c.state, preparations.c.detail)
-        .where(preparations.c.photo_id.in_(job.photo_ids))
+        sa.select(preparations.c.photo_id, preparations.c.state)
+        .where(preparations.c.photo_id.in_(photo_ids))
+        .order_by(preparations.c.photo_id)
         .with_for_update(read=True)
     )
-    states = [photo.state for photo in photos]
-    if {"unusable", "deleted"}.intersection(states):
-        return await reject(
-            connection, job_id, code="photo-unusable", detail="The photo cannot be used."
-        )
-    is_ready = len(states) == len(job.photo_ids) and set(states) == {"prepared"}
-    service = await accounts.service_of(connection, job.account_id)
-    queued = await move(
-        connection,
-        job_id,
-        to="QUEUED",
-        among=("PENDING_HOLD",),
-        queued_at=sa.func.clock_timestamp(),
-        ready_at=sa.func.clock_timestamp() if is_ready else None,
-        tier=service.tier,
-        short_side_max=service.short_side_max,
-    )
-    if queued:
+    states: dict[UUID, str] = {photo.photo_id: photo.state for photo in photos}
+    unusable = {photo_id for photo_id, state in states.items() if state in UNUSABLE}
+    for job in wanted:
+        if unusable.intersection(job.photo_ids):
+            await reject(
+                connection, job.id, code="photo-unusable", detail="The photo cannot be used."
+            )
+    queued = await _queue_usable(connection, wanted, prepared=_in_state(states, "prepared"))
+    for job in queued:
         event = JobQueued(
-            **_about(queued),
-            job_kind=queued.kind,
-            price=queued.price,
-            tier=queued.tier,
-            photo_ids=queued.photo_ids,
+            **_about(job),
+            job_kind=job.kind,
+            price=job.price,
+            tier=job.tier,
+            photo_ids=job.photo_ids,
         )
-        await say(connection, event, about=job_id)
+        await say(connection, event, about=job.id)
     return queued
 
 
@@ -239,7 +236,7 @@ async def _end(
     detail: str | None,
     **changes: Any,
 ) -> Job | None:
-    return await move(
+    ended = await move(
         connection,
         job_id,
         to=to,
@@ -249,6 +246,37 @@ async def _end(
         problem_detail=detail,
         **changes,
     )
+    if ended and ended.batch_id:
+        await progress.job_ended(connection, ended)
+    return ended
+
+
+async def _queue_usable(
+    connection: Connection, wanted: Sequence[Job], *, prepared: set[UUID]
+) -> Sequence[Job]:
+    if not wanted:
+        return ()
+    service = await accounts.service_of(connection, wanted[0].account_id)
+    ready = [job.id for job in wanted if prepared.issuperset(job.photo_ids)]
+    queued = await connection.execute(
+        jobs.update()
+        .where(jobs.c.id.in_([job.id for job in wanted]), jobs.c.state == "PENDING_HOLD")
+        .values(
+            state="QUEUED",
+            version=jobs.c.version + 1,
+            queued_at=sa.func.clock_timestamp(),
+            ready_at=sa.case((jobs.c.id.in_(ready), sa.func.clock_timestamp())),
+            tier=service.tier,
+            short_side_max=service.short_side_max,
+        )
+        .returning(jobs)
+    )
+    found: Sequence[Job] = queued.all()
+    return found
+
+
+def _in_state(states: dict[UUID, str], wanted: str) -> set[UUID]:
+    return {photo_id for photo_id, state in states.items() if state == wanted}
 
 
 async def _stop_attempts(connection: Connection, job_id: UUID) -> None:
@@ -265,4 +293,9 @@ async def _stop_attempts(connection: Connection, job_id: UUID) -> None:
 
 
 def _about(job: Job) -> dict[str, Any]:
-    return {"job_id": job.id, "account_id": job.account_id, "version": job.version}
+    return {
+        "job_id": job.id,
+        "account_id": job.account_id,
+        "version": job.version,
+        "batch_id": job.batch_id,
+    }

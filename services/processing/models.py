@@ -79,6 +79,27 @@ jobs = sa.Table(
     sa.Column("finished_at", _moment),
     sa.Column("version", sa.Integer),
     sa.Column("avoid_endpoint", sa.Text),
+    sa.Column("batch_id", UUID()),
+)
+
+batches = sa.Table(
+    "batches",
+    _metadata,
+    sa.Column("id", UUID(), primary_key=True),
+    sa.Column("account_id", UUID()),
+    sa.Column("idempotency_key", sa.Text),
+    sa.Column("body_sha256", sa.LargeBinary),
+    sa.Column("kind", sa.Text),
+    sa.Column("note", sa.Text),
+    sa.Column("jobs", sa.Integer),
+    sa.Column("price", sa.Integer),
+    sa.Column("state", sa.Text),
+    sa.Column("unfinished", sa.Integer),
+    sa.Column("problem_code", sa.Text),
+    sa.Column("problem_facts", JSONB),
+    sa.Column("created_at", _moment),
+    sa.Column("hold_tried_at", _moment),
+    sa.Column("finished_at", _moment),
 )
 
 attempts = sa.Table(

@@ -65,10 +65,10 @@ async def place(
     engine: AsyncEngine, holds: Holds, order: Order, *, account_id: UUID, idempotency_key: str
 ) -> UUID:
     """The id of the job that this order made, now or when it was sent before."""
-    kind = _kind_of(order)
+    kind = kind_of(order.kind, order.photo_ids)
     job = await _find(engine, account_id, idempotency_key)
     if job is None:
-        await _require_photos(engine, order.photo_ids, account_id=account_id)
+        await require_photos(engine, order.photo_ids, account_id=account_id)
         job = await _begin(engine, order, kind, account_id, idempotency_key)
     if job.body_sha256 != order.sha256:
         raise IdempotencyKeyReused
@@ -85,23 +85,24 @@ async def settle(engine: AsyncEngine, holds: Holds, job: Row[Any]) -> None:
     outcome = await holds.place(
         job.id, account_id=job.account_id, amount=job.price, reason=KINDS[job.kind].title
     )
+    queued: Sequence[jobs.Job] = ()
     async with engine.begin() as connection:
         match outcome:
             case "placed":
-                settled = await jobs.queue(connection, job.id)
+                queued = await jobs.queue(connection, [job.id])
             case "closed":
-                settled = await jobs.reject(
+                await jobs.reject(
                     connection, job.id, code="abandoned", detail="The hold was closed already."
                 )
             case Short(needed, available):
-                settled = await jobs.reject(
+                await jobs.reject(
                     connection,
                     job.id,
                     code="insufficient-credits",
                     detail=f"This needs {needed} credits and there were {available}.",
                     facts={"needed": needed, "available": available},
                 )
-    if outcome == "placed" and settled is None:
+    if outcome == "placed" and not queued:
         await _release_if_dead(engine, holds, job)
 
 
@@ -114,23 +115,25 @@ async def abandon(engine: AsyncEngine, holds: Holds, job: Row[Any]) -> None:
         )
 
 
-def _kind_of(order: Order) -> Kind:
-    kind = KINDS.get(order.kind)
+def kind_of(name: str, photo_ids: Sequence[UUID]) -> Kind:
+    """The kind that is asked for, if there is such work and it takes these photos."""
+    kind = KINDS.get(name)
     if kind is None:
         raise UnknownKind(kinds=KINDS)
     if not kind.available:
         raise KindNotAvailable(kind=kind.name)
-    different = len(set(order.photo_ids))
-    if different != len(order.photo_ids) or not kind.photos_min <= different <= kind.photos_max:
+    different = len(set(photo_ids))
+    if different != len(photo_ids) or not kind.photos_min <= different <= kind.photos_max:
         raise WrongNumberOfPhotos(
             kind=kind.name, photos_min=kind.photos_min, photos_max=kind.photos_max
         )
     return kind
 
 
-async def _require_photos(
+async def require_photos(
     engine: AsyncEngine, photo_ids: Sequence[UUID], *, account_id: UUID
 ) -> None:
+    """Refuse what is not a usable photo of this account."""
     query = sa.select(preparations.c.state, preparations.c.detail).where(
         preparations.c.photo_id.in_(photo_ids), preparations.c.account_id == account_id
     )

@@ -1,9 +1,9 @@
 """Jobs as their owner sees them: one, or a page of them."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,7 +13,6 @@ from sqlalchemy import Row
 from services.kit.db import Connection
 from services.processing.errors import InvalidCursor
 from services.processing.line import Place
-from services.processing.models import jobs
 
 Moment = Annotated[
     datetime,
@@ -61,6 +60,23 @@ class JobView(BaseModel):
     started_at: Moment | None
     finished_at: Moment | None
     version: int
+    batch_id: UUID | None
+
+
+class BatchView(BaseModel):
+    """A batch as its owner sees it: `jobs` by state, and what they cost when all succeed."""
+
+    id: UUID
+    kind: str
+    note: str | None
+    state: Literal["pending_hold", "placed", "rejected", "finished"]
+    photos: int
+    price: int
+    jobs: dict[str, int]
+    spent: int
+    returned: int
+    created_at: Moment
+    finished_at: Moment | None
 
 
 def view(job: Row[Any], *, place: Place | None, result: ResultView | None) -> JobView:
@@ -85,17 +101,46 @@ def view(job: Row[Any], *, place: Place | None, result: ResultView | None) -> Jo
         started_at=job.started_at,
         finished_at=job.finished_at,
         version=job.version,
+        batch_id=job.batch_id,
+    )
+
+
+def batch_view(batch: Row[Any], counted: Mapping[str, Row[Any]]) -> BatchView:
+    """One batch; a job that ended without a result has given its part back."""
+    is_finished = batch.finished_at and batch.state == "PLACED"
+    state: Any = "finished" if is_finished else batch.state.lower()
+    returned = (counted[name].credits for name in ("failed", "cancelled") if name in counted)
+    return BatchView(
+        id=batch.id,
+        kind=batch.kind,
+        note=batch.note,
+        state=state,
+        photos=batch.jobs,
+        price=batch.price * batch.jobs,
+        jobs={name: row.jobs for name, row in sorted(counted.items())},
+        spent=counted["completed"].credits if "completed" in counted else 0,
+        returned=sum(returned),
+        created_at=batch.created_at,
+        finished_at=batch.finished_at,
     )
 
 
 async def page(
-    connection: Connection, *, account_id: UUID, limit: int, cursor: str | None
+    connection: Connection,
+    table: sa.Table,
+    *,
+    account_id: UUID,
+    limit: int,
+    cursor: str | None,
+    batch_id: UUID | None = None,
 ) -> tuple[Sequence[Row[Any]], str | None]:
-    """Jobs from the newest on, and where the next page begins."""
-    query = sa.select(jobs).where(jobs.c.account_id == account_id)
+    """Rows of an account's jobs or batches from the newest on, and where the next page begins."""
+    query = sa.select(table).where(table.c.account_id == account_id)
+    if batch_id:
+        query = query.where(table.c.batch_id == batch_id)
     if cursor:
-        query = query.where(jobs.c.id < _id_in(cursor))
-    found = (await connection.execute(query.order_by(jobs.c.id.desc()).limit(limit + 1))).all()
+        query = query.where(table.c.id < _id_in(cursor))
+    found = (await connection.execute(query.order_by(table.c.id.desc()).limit(limit + 1))).all()
     more = len(found) > limit
     return found[:limit], _cursor_after(found[limit - 1].id) if more else None
 

@@ -1,15 +1,16 @@
 """Tidying up after whatever died in between, so that every job ends and every hold closes."""
 
+from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any
+from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import telemetry
 from services.kit.problems import Unavailable
-from services.processing import jobs, orders
+from services.processing import batches, jobs, orders
 from services.processing.holds import Holds
 
 BATCH = 50
@@ -24,12 +25,24 @@ log = structlog.get_logger()
 _TAKE_PENDING = text(
     """
     with pending as (
-        select id from jobs where state = 'PENDING_HOLD'
+        select id from jobs where state = 'PENDING_HOLD' and batch_id is null
           and hold_tried_at < now() - cast(:pending_for as interval)
         order by hold_tried_at limit :batch for update skip locked
     )
     update jobs set hold_tried_at = now() from pending where jobs.id = pending.id
     returning jobs.*, jobs.created_at < now() - cast(:abandoned_after as interval) as is_too_old
+    """
+)
+_TAKE_PENDING_BATCHES = text(
+    """
+    with pending as (
+        select id from batches where state = 'PENDING_HOLD'
+          and hold_tried_at < now() - cast(:pending_for as interval)
+        order by hold_tried_at limit :batch for update skip locked
+    )
+    update batches set hold_tried_at = now() from pending where batches.id = pending.id
+    returning batches.*, batches.created_at < now() - cast(:abandoned_after as interval)
+        as is_too_old
     """
 )
 _WAITING_TOO_LONG = text(
@@ -52,16 +65,23 @@ _UNCHECKED = text(
 
 
 async def settle_pending(engine: AsyncEngine, holds: Holds) -> None:
-    """Jobs between asking for a hold and hearing of it: ask again, and at last give up."""
+    """Orders between asking for a hold and hearing of it: ask again, and at last give up."""
+    limits = {"pending_for": PENDING_FOR, "abandoned_after": ABANDONED_AFTER, "batch": BATCH}
     async with engine.begin() as connection:
-        pending = await connection.execute(
-            _TAKE_PENDING,
-            {"pending_for": PENDING_FOR, "abandoned_after": ABANDONED_AFTER, "batch": BATCH},
-        )
-        found = pending.all()
-    for job in found:
+        jobs_ = (await connection.execute(_TAKE_PENDING, limits)).all()
+        batches_ = (await connection.execute(_TAKE_PENDING_BATCHES, limits)).all()
+    for job in jobs_:
         with telemetry.caused_by(telemetry.Cause(correlation_id=job.id), doing="settle hold"):
-            await _settle(engine, holds, job)
+            if job.is_too_old:
+                await _patiently(orders.abandon(engine, holds, job), job.id)
+            else:
+                await _patiently(orders.settle(engine, holds, job), job.id)
+    for batch in batches_:
+        with telemetry.caused_by(telemetry.Cause(correlation_id=batch.id), doing="settle hold"):
+            if batch.is_too_old:
+                await batches.abandon(engine, batch)
+            else:
+                await _patiently(batches.settle(engine, holds, batch), batch.id)
 
 
 async def end_waiting(engine: AsyncEngine) -> None:
@@ -98,11 +118,9 @@ async def end_unchecked(engine: AsyncEngine) -> None:
             )
 
 
-async def _settle(engine: AsyncEngine, holds: Holds, job: Row[Any]) -> None:
+async def _patiently(settling: Awaitable[None], order_id: UUID) -> None:
+    """When credits is away the next round tries again."""
     try:
-        if job.is_too_old:
-            await orders.abandon(engine, holds, job)
-        else:
-            await orders.settle(engine, holds, job)
+        await settling
     except Unavailable as error:
-        log.warning("hold.not_settled", job_id=str(job.id), error=str(error))
+        log.warning("hold.not_settled", order_id=str(order_id), error=str(error))

@@ -10,9 +10,10 @@ from services.billing import api as billing
 from services.credits import api as credits_
 from services.gateway.app import contract
 from services.processing import api as processing
+from services.processing import batch_api
 from services.uploads import api as uploads
 
-OWN = {("/v1/me", "get"), ("/v1/events", "get")}
+OWN = {("/v1/me", "get"), ("/v1/events", "get"), ("/v1/jobs/quote", "post")}
 Operation = tuple[str, str]
 
 
@@ -21,7 +22,9 @@ def described(router: APIRouter) -> dict[str, Any]:
 
 
 PUBLIC = contract()
-PRIVATE = [described(module.router) for module in (uploads, credits_, processing, billing)]
+PRIVATE = [
+    described(module.router) for module in (uploads, credits_, processing, batch_api, billing)
+]
 PASSED_THROUGH = sorted(
     (path, method)
     for path, operations in PUBLIC["paths"].items()

@@ -70,7 +70,7 @@ async def add_job(engine: AsyncEngine, account_id: UUID, *, photo_id: UUID | Non
                 seed=1,
             )
         )
-        await jobs.queue(connection, job_id)
+        await jobs.queue(connection, [job_id])
     return job_id
 
 

@@ -152,7 +152,7 @@ async def test_terminal_states_never_change(engine: AsyncEngine) -> None:
     said = await types_said(engine, job_id)
 
     async with engine.begin() as connection:
-        assert await jobs.queue(connection, job_id) is None
+        assert not await jobs.queue(connection, [job_id])
         assert await jobs.begin_check(connection, job_id) is None
         assert await jobs.try_again(connection, job_id, avoid_endpoint=None) is None
         assert await jobs.fail(connection, job_id, code="x", detail="x") is None

@@ -3,6 +3,7 @@
 import click
 
 from sdk.rekindle.cli.access import login, logout
+from sdk.rekindle.cli.batch import batch
 from sdk.rekindle.cli.credits import show_credits
 from sdk.rekindle.cli.dead import dead
 from sdk.rekindle.cli.door import failing_in_sentences
@@ -20,6 +21,7 @@ def cli() -> None:
     Begin with:
       rekindle login --demo                      log in at the local stack (make run)
       rekindle restore old.jpg --kind restore_colourize --out new.png
+      rekindle batch album/*.jpg                 many photos, one order
       rekindle credits                           what it cost, and what is left
 
     \b
@@ -29,7 +31,7 @@ def cli() -> None:
     """  # noqa: D301
 
 
-for command in (login, logout, restore, photos, jobs, show_credits, doctor, dead):
+for command in (login, logout, restore, batch, photos, jobs, show_credits, doctor, dead):
     cli.add_command(command)
 
 
