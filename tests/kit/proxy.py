@@ -19,6 +19,7 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._accepting = True
+        self._answers_left: int | None = None
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -41,6 +42,11 @@ class Proxy:
         """Break every connection there is; new ones work."""
         for writer in list(self._writers):
             writer.transport.abort()
+
+    def cut_after(self, answers: int) -> None:
+        """Break every connection now, and the next one when the server has spoken that often."""
+        self.cut()
+        self._answers_left = answers
 
     def stall(self) -> None:
         """Let nothing pass, in either direction, without closing anything."""
@@ -68,15 +74,27 @@ class Proxy:
         )
         self._writers |= {writer, there_writer}
         for source, target in ((reader, there_writer), (there_reader, writer)):
-            task = asyncio.create_task(self._pump(source, target))
+            task = asyncio.create_task(self._pump(source, target, answers=target is writer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, answers: bool
+    ) -> None:
         with suppress(ConnectionError, OSError):
             while data := await source.read(CHUNK_BYTES):
                 await self._flowing.wait()
                 target.write(data)
                 await target.drain()
+                if answers:
+                    self._count_down()
         self._writers.discard(target)
         target.close()
+
+    def _count_down(self) -> None:
+        if self._answers_left is None:
+            return
+        self._answers_left -= 1
+        if self._answers_left <= 0:
+            self._answers_left = None
+            self.cut()

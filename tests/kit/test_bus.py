@@ -29,6 +29,9 @@ from tests.kit.proxy import Proxy
 Handler = Callable[[AccountOpened, Delivery], "asyncio.Future[None]"]
 
 
+ANSWERS_OF_A_RECONNECT = 14
+
+
 def hearing(
     amqp_url: str, engine: AsyncEngine, handler: bus.Handler, *, prefetch: int = 5
 ) -> RabbitBroker:
@@ -317,10 +320,11 @@ async def test_the_content_type_does_not_decide_how_a_body_is_read(
 async def test_consumers_come_back_after_the_connection_was_lost(
     amqp_url: str, engine: AsyncEngine
 ) -> None:
-    heard: list[UUID] = []
+    heard: set[UUID] = set()
 
     async def handler(message: AccountOpened, delivery: Delivery) -> None:
-        heard.append(message.account_id)
+        # A set, for a cut that loses the acknowledgement brings the message again.
+        heard.add(message.account_id)
 
     async with Proxy(amqp_url) as proxy, running(hearing(proxy.url, engine, handler)):
         for round_ in (1, 2):
@@ -329,6 +333,27 @@ async def test_consumers_come_back_after_the_connection_was_lost(
             async with running(bus.create_broker(amqp_url, name="tests-publisher")) as publisher:
                 await send(publisher, account_opened())
             await until(lambda wanted=round_: len(heard) == wanted, within_s=15)  # type: ignore[misc]
+
+
+async def test_consumers_come_back_wherever_in_a_reconnect_the_connection_is_lost_again(
+    amqp_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "CONNECT_RETRY_S", 0.05)
+    heard: set[UUID] = set()
+
+    async def handler(message: AccountOpened, delivery: Delivery) -> None:
+        heard.add(message.account_id)
+
+    async with (
+        Proxy(amqp_url) as proxy,
+        running(hearing(proxy.url, engine, handler)),
+        running(bus.create_broker(amqp_url, name="tests-publisher")) as publisher,
+    ):
+        for answers in range(1, ANSWERS_OF_A_RECONNECT + 1):
+            proxy.cut_after(answers)
+            await asyncio.sleep(0.2)
+            await send(publisher, account_opened())
+            await until(lambda wanted=answers: len(heard) == wanted)  # type: ignore[misc]
 
 
 async def test_publishing_while_the_broker_is_gone_raises(amqp_url: str) -> None:
