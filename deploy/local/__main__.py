@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import sys
 import time
 from contextlib import suppress
@@ -52,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
         starting.add_argument("--any-port", action="store_true", help="do not prefer port 8080")
         starting.add_argument("--detach", action="store_true")
         starting.add_argument("--once", action="store_true", help="stop after the photo")
+        starting.add_argument("--copies", type=int, default=1, help="of each service and role")
+        starting.add_argument("--workers", type=int, default=1, help="so many emulated GPUs")
+        starting.add_argument("--gpu-slots", type=int, default=1, help="runs at RunPod at once")
+        starting.add_argument("--through", default="{}", help="JSON: ports of proxies, by name")
         _photo(starting)
     command("down", _down, "stop the stack")
     command("status", _status, "show what runs")
@@ -73,6 +78,10 @@ def _options(options: argparse.Namespace) -> stack.Options:
         coverage=options.coverage,
         newer_rabbitmq=options.rabbitmq4,
         gateway_port=None if options.any_port else stack.GATEWAY_PORT,
+        copies=options.copies,
+        workers=options.workers,
+        gpu_slots=options.gpu_slots,
+        through=json.loads(options.through),
     )
 
 

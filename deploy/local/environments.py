@@ -3,7 +3,8 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
 
 from deploy.local import database, s3
 from deploy.local.home import Home
@@ -16,7 +17,6 @@ DEMO_EMAIL = "demo@rekindle.local"
 DEMO_SUBJECT = "auth0|demo"
 RUNPOD_ENDPOINT = "rekindle-local"
 GPU_SLOTS = 1
-WORKER_ID = "local-worker"
 # What programs may know of the machine: its proxies and credentials are not among it.
 INHERITED = ("PATH", "HOME", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -30,9 +30,24 @@ class Addresses:
     amqp_url: str
     management_url: str
     s3: s3.Account
+    through: Mapping[str, int] = field(default_factory=dict)
+    """Ports of proxies, by the name of what they stand before: who calls it is sent there."""
 
     def url(self, name: str) -> str:
+        """Where its callers find a program."""
+        return f"http://127.0.0.1:{self.through.get(name, self.ports[name])}"
+
+    def door(self, name: str) -> str:
+        """Where a program itself listens."""
         return f"http://127.0.0.1:{self.ports[name]}"
+
+    def via(self, name: str, url: str) -> str:
+        """Lead the address of a server through the proxy before it, if there is one."""
+        if name not in self.through:
+            return url
+        parts = urlsplit(url)
+        user, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self.through[name]}"))
 
 
 def base() -> dict[str, str]:
@@ -51,15 +66,18 @@ def base() -> dict[str, str]:
     }
 
 
-def of_services(home: Home, addresses: Addresses) -> dict[str, dict[str, str]]:
+def of_services(
+    home: Home, addresses: Addresses, *, gpu_slots: int = GPU_SLOTS
+) -> dict[str, dict[str, str]]:
     """Return the environment of each of the five services."""
+    database_url = addresses.via("postgres", addresses.admin_database_url)
     return {
         service: {
             **base(),
-            "DATABASE_URL": role_url(home, addresses.admin_database_url, service),
-            "AMQP_URL": addresses.amqp_url,
+            "DATABASE_URL": role_url(home, database_url, service),
+            "AMQP_URL": addresses.via("amqp", addresses.amqp_url),
             "INTERNAL_SECRETS": home.secret(f"internal_{service}"),
-            **_own(service, home, addresses),
+            **_own(service, home, addresses, gpu_slots=gpu_slots),
         }
         for service in database.SERVICES
     }
@@ -111,20 +129,20 @@ def of_emulator(home: Home) -> dict[str, str]:
     }
 
 
-def of_worker(home: Home, addresses: Addresses) -> dict[str, str]:
+def of_worker(home: Home, addresses: Addresses, *, name: str = "worker") -> dict[str, str]:
     emulated = worker_environment(
-        base_url=f"{addresses.url('runpod')}/v2",
+        base_url=f"{addresses.door('runpod')}/v2",
         endpoint_id=RUNPOD_ENDPOINT,
         api_key=home.secret("runpod_api_key"),
-        worker_id=WORKER_ID,
+        worker_id=f"local-{name}",
     )
     return {**base(), **emulated, "ENGINE": "cpu", "RUNPOD_DEBUG_LEVEL": "INFO"}
 
 
-def _own(service: str, home: Home, addresses: Addresses) -> dict[str, str]:
+def _own(service: str, home: Home, addresses: Addresses, *, gpu_slots: int) -> dict[str, str]:
     storage = {
-        "S3_ENDPOINT": addresses.s3.endpoint,
-        "S3_PUBLIC_ENDPOINT": addresses.s3.endpoint,
+        "S3_ENDPOINT": addresses.via("s3", addresses.s3.endpoint),
+        "S3_PUBLIC_ENDPOINT": addresses.via("s3", addresses.s3.endpoint),
         "S3_REGION": s3.REGION,
         "S3_BUCKET": s3.bucket(),
         "S3_ACCESS_KEY": addresses.s3.access_key,
@@ -133,16 +151,17 @@ def _own(service: str, home: Home, addresses: Addresses) -> dict[str, str]:
     if service == "uploads":
         return storage
     if service == "processing":
-        return {**storage, **_callee("credits", home, addresses), **_gpu(home, addresses)}
+        gpu = _gpu(home, addresses, slots=gpu_slots)
+        return {**storage, **_callee("credits", home, addresses), **gpu}
     if service == "gateway":
         return _gateway(home, addresses)
     return {}
 
 
-def _gpu(home: Home, addresses: Addresses) -> dict[str, str]:
+def _gpu(home: Home, addresses: Addresses, *, slots: int) -> dict[str, str]:
     return {
         "RUNPOD_API_URL": f"{addresses.url('runpod')}/v2",
-        "RUNPOD_ENDPOINTS": json.dumps([{"id": RUNPOD_ENDPOINT, "slots": GPU_SLOTS}]),
+        "RUNPOD_ENDPOINTS": json.dumps([{"id": RUNPOD_ENDPOINT, "slots": slots}]),
         "RUNPOD_API_KEY": home.secret("runpod_api_key"),
         "RUNPOD_WEBHOOK_BASE": addresses.url("gateway"),
         "WEBHOOK_SECRET": home.secret("webhook"),

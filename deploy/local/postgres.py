@@ -15,7 +15,7 @@ from deploy.local.trouble import StackError
 
 ADMIN = "rekindle_admin"
 VERSION_MIN = 15
-CONNECTIONS_MAX = 200
+CONNECTIONS_MAX = 300
 INITDB_TIMEOUT_S = 120
 # Any user but root: PostgreSQL refuses to run as root, which is all this is for.
 MAPPED_ID = "1000"

@@ -24,7 +24,9 @@ class Servers:
         self.processes.extend(processes)
 
 
-def addresses(home: Home, chosen: Mapping[str, int]) -> Addresses:
+def addresses(
+    home: Home, chosen: Mapping[str, int], *, through: Mapping[str, int] | None = None
+) -> Addresses:
     management = os.environ.get("RABBITMQ_MANAGEMENT_URL", "")
     if "AMQP_URL" in os.environ and not management:
         raise StackError(
@@ -40,6 +42,7 @@ def addresses(home: Home, chosen: Mapping[str, int]) -> Addresses:
         amqp_url=os.environ.get("AMQP_URL") or rabbitmq.amqp_url(home, node),
         management_url=management or rabbitmq.management_url(home, node),
         s3=s3.given_account() or ours,
+        through=through or {},
     )
 
 

@@ -4,12 +4,13 @@
     layer 1  postgres, rabbitmq, s3, issuer, runpod (the emulated GPU service) and its worker
     layer 0  epmd
 
+With `copies` every program of layer 2 runs several times: `gateway`, `gateway-2`, `gateway-3`.
 Higher layers are stopped first; who needs whom is in the table itself.
 """
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from deploy.local import environments, ports, servers
 from deploy.local.database import SERVICES as DOORS
@@ -37,9 +38,16 @@ class Options:
     coverage: bool = False
     newer_rabbitmq: bool = False
     gateway_port: int | None = GATEWAY_PORT
+    copies: int = 1
+    workers: int = 1
+    gpu_slots: int = environments.GPU_SLOTS
+    through: Mapping[str, int] = field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
         return not self.only or name in self.only
+
+
+ALONE = Options()
 
 
 @dataclass(frozen=True)
@@ -53,14 +61,15 @@ class Stack:
 
 def build(home: Home, options: Options) -> Stack:
     """Find every program, choose ports and secrets, and write the servers' configuration."""
-    wishes = {**PORTS, "gateway": options.gateway_port}
+    more = {name: None for door in DOORS for name in names(door, options.copies)}
+    wishes = {**PORTS, **more, "gateway": options.gateway_port}
     chosen, notes = ports.choose(home.folder / "ports.json", wishes)
-    addresses = servers.addresses(home, chosen)
-    services = environments.of_services(home, addresses)
+    addresses = servers.addresses(home, chosen, through=options.through)
+    services = environments.of_services(home, addresses, gpu_slots=options.gpu_slots)
     found = servers.find(
         home, addresses, wants=options.wants, newer_rabbitmq=options.newer_rabbitmq
     )
-    programs = python_programs(home, addresses, services)
+    programs = python_programs(home, addresses, services, options=options)
     if options.coverage:  # it begins to measure when Python starts, and a fork is past that
         programs = [replace(program, nursed=False) for program in programs]
     return Stack(
@@ -71,26 +80,43 @@ def build(home: Home, options: Options) -> Stack:
     )
 
 
+def names(program: str, copies: int) -> list[str]:
+    """Name each copy of a program; the first one is called as it is when it is alone."""
+    return [program, *(f"{program}-{number}" for number in range(2, copies + 1))]
+
+
 def python_programs(
     home: Home,
     addresses: Addresses,
     services: Mapping[str, Mapping[str, str]],
+    *,
+    options: Options = ALONE,
 ) -> list[Process]:
     issuer = environments.of_issuer(home, addresses)
     emulator = environments.of_emulator(home)
     relay = environments.of_relay(services)
-    chosen = addresses.ports
+    chosen, copies = addresses.ports, options.copies
+    roles = {
+        **{
+            f"{name}-consumer": ([f"services.{name}", "consumer"], services[name]) for name in DOORS
+        },
+        "relay": (["services.kit.relay"], relay),
+        "dispatcher": (["services.processing", "dispatcher"], services["processing"]),
+    }
     return [
         _http("issuer", "deploy.local.issuer.app", issuer, chosen, path="/.well-known/jwks.json"),
         _http("runpod", "deploy.local.runpod.app", emulator, chosen, path="/ready"),
-        _worker(home, addresses),
-        *(_http(name, f"services.{name}.app", services[name], chosen) for name in DOORS),
+        *(_worker(home, addresses, name=name) for name in names("worker", options.workers)),
         *(
-            _role(f"{name}-consumer", [f"services.{name}", "consumer"], services[name])
-            for name in DOORS
+            _http(name, f"services.{door}.app", services[door], chosen)
+            for door in DOORS
+            for name in names(door, copies)
         ),
-        _role("relay", ["services.kit.relay"], relay),
-        _role("dispatcher", ["services.processing", "dispatcher"], services["processing"]),
+        *(
+            _role(name, arguments, environment)
+            for role, (arguments, environment) in roles.items()
+            for name in names(role, copies)
+        ),
     ]
 
 
@@ -102,7 +128,7 @@ def _http(
     *,
     path: str = "/readyz",
 ) -> Process:
-    own = name in DOORS
+    own = module.startswith("services.")
     place = ("--host", "127.0.0.1", "--port", str(chosen[name]), "--no-access-log")
     drain = ("--timeout-graceful-shutdown", str(DRAIN_S))
     # Nothing stands in front: who calls is who connects, whatever X-Forwarded-For says.
@@ -137,11 +163,11 @@ def _role(name: str, arguments: Sequence[str], environment: Mapping[str, str]) -
     )
 
 
-def _worker(home: Home, addresses: Addresses) -> Process:
+def _worker(home: Home, addresses: Addresses, *, name: str) -> Process:
     return Process(
-        name="worker",
+        name=name,
         command=(str(WORKER_PYTHON), "-m", "worker.handler"),
-        environment=environments.of_worker(home, addresses),
+        environment=environments.of_worker(home, addresses, name=name),
         needs=("runpod",),
         layer=1,
         # The SDK takes its time to hear SIGTERM; a job it loses is taken again.
@@ -154,7 +180,7 @@ def _facts(home: Home, addresses: Addresses, services: Mapping[str, Mapping[str,
         "home": str(home.folder),
         "gateway_url": addresses.url("gateway"),
         "issuer_url": addresses.url("issuer"),
-        "runpod_url": addresses.url("runpod"),
+        "runpod_url": addresses.door("runpod"),
         "s3_endpoint": addresses.s3.endpoint,
         "admin_database_url": addresses.admin_database_url,
         "amqp_url": addresses.amqp_url,

@@ -18,6 +18,8 @@ from deploy.local.trouble import StackError
 POLL_S = 0.05
 START_TRIES_MAX = 3
 RESTARTS_MAX = 20
+"""One after the other: whoever ran for a while in between has recovered."""
+
 PAUSE_FIRST_S = 0.2
 PAUSE_MAX_S = 5.0
 STEADY_AFTER_S = 10.0
@@ -99,8 +101,8 @@ class Supervisor:
             self._fail(fault)
 
     async def _run_again_and_again(self, process: Process) -> None:
-        pause = PAUSE_FIRST_S
-        for restarts in range(RESTARTS_MAX):
+        pause, restarts = PAUSE_FIRST_S, 0
+        while restarts < RESTARTS_MAX:
             began = time.monotonic()
             child = await self._spawn(process)
             ended = asyncio.ensure_future(child.wait())
@@ -110,10 +112,11 @@ class Supervisor:
             self._last_end = time.monotonic()
             # What it started itself would hold its ports and locks.
             _send(self.running.pop(process.name), signal.SIGKILL, group=True)
-            if not self._started and restarts + 1 >= START_TRIES_MAX:
+            restarts += 1
+            if not self._started and restarts >= START_TRIES_MAX:
                 raise StackError(self._last_words(process, f"it ended with code {code}"))
-            if time.monotonic() - began > STEADY_AFTER_S:
-                pause = PAUSE_FIRST_S
+            if self._started and time.monotonic() - began > STEADY_AFTER_S:
+                pause, restarts = PAUSE_FIRST_S, 0
             self._say(f"{process.name} ended with code {code}: starting it again.")
             await asyncio.sleep(pause)
             pause = min(pause * 2, PAUSE_MAX_S)

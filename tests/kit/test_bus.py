@@ -24,7 +24,7 @@ from tests.kit.messages import (
     take,
     until,
 )
-from tests.kit.proxy import Proxy
+from tests.proxy import Proxy
 
 Handler = Callable[[AccountOpened, Delivery], "asyncio.Future[None]"]
 
@@ -80,8 +80,8 @@ async def test_a_confirm_that_never_comes_is_not_waited_for_for_ever(
     amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus, "CONFIRM_TIMEOUT_S", 0.3)
-    async with Proxy(amqp_url) as proxy:
-        broker = bus.create_broker(proxy.url, name="tests")
+    async with Proxy.before(amqp_url) as proxy:
+        broker = bus.create_broker(proxy.url_of(amqp_url), name="tests")
         await bus.start(broker)
         proxy.stall()
 
@@ -137,7 +137,10 @@ async def test_a_cut_connection_delivers_again_and_the_effect_happens_once(
             # Committed, not acknowledged yet: here the connection is cut.
             await asyncio.sleep(3)
 
-    async with Proxy(amqp_url) as proxy, running(hearing(proxy.url, engine, handler)):
+    async with (
+        Proxy.before(amqp_url) as proxy,
+        running(hearing(proxy.url_of(amqp_url), engine, handler)),
+    ):
         publisher = bus.create_broker(amqp_url, name="tests-publisher")
         async with running(publisher):
             await send(publisher, account_opened())
@@ -326,7 +329,10 @@ async def test_consumers_come_back_after_the_connection_was_lost(
         # A set, for a cut that loses the acknowledgement brings the message again.
         heard.add(message.account_id)
 
-    async with Proxy(amqp_url) as proxy, running(hearing(proxy.url, engine, handler)):
+    async with (
+        Proxy.before(amqp_url) as proxy,
+        running(hearing(proxy.url_of(amqp_url), engine, handler)),
+    ):
         for round_ in (1, 2):
             proxy.cut()
             await asyncio.sleep(0.2)
@@ -345,8 +351,8 @@ async def test_consumers_come_back_wherever_in_a_reconnect_the_connection_is_los
         heard.add(message.account_id)
 
     async with (
-        Proxy(amqp_url) as proxy,
-        running(hearing(proxy.url, engine, handler)),
+        Proxy.before(amqp_url) as proxy,
+        running(hearing(proxy.url_of(amqp_url), engine, handler)),
         running(bus.create_broker(amqp_url, name="tests-publisher")) as publisher,
     ):
         for answers in range(1, ANSWERS_OF_A_RECONNECT + 1):
@@ -357,8 +363,8 @@ async def test_consumers_come_back_wherever_in_a_reconnect_the_connection_is_los
 
 
 async def test_publishing_while_the_broker_is_gone_raises(amqp_url: str) -> None:
-    async with Proxy(amqp_url) as proxy:
-        broker = bus.create_broker(proxy.url, name="tests")
+    async with Proxy.before(amqp_url) as proxy:
+        broker = bus.create_broker(proxy.url_of(amqp_url), name="tests")
         async with running(broker):
             proxy.refuse()
             with pytest.raises((AMQPError, OSError, TimeoutError)):
