@@ -159,3 +159,21 @@ class BatchFinished(Event):
         int, Field(ge=0, description="Jobs with a result; the others cost nothing.")
     ]
     spent: Annotated[int, Field(ge=0, description="Credits for the completed jobs.")]
+
+
+class _Pause(Event):
+    account_id: AccountId
+    tier: Tier
+    reason: str
+
+
+class AccountPaused(_Pause):
+    """Jobs of this account wait, since a budget of the day is used up. Nothing is lost."""
+
+    type = "processing.account.paused.v1"
+
+
+class AccountResumed(_Pause):
+    """Jobs of this account go on."""
+
+    type = "processing.account.resumed.v1"

@@ -162,6 +162,7 @@ def _gpu(home: Home, addresses: Addresses, *, slots: int) -> dict[str, str]:
     return {
         "RUNPOD_API_URL": f"{addresses.url('runpod')}/v2",
         "RUNPOD_ENDPOINTS": json.dumps([{"id": RUNPOD_ENDPOINT, "slots": slots}]),
+        "RUNPOD_BILLING_URL": f"{addresses.url('runpod')}/v2/billing/serverless",
         "RUNPOD_API_KEY": home.secret("runpod_api_key"),
         "RUNPOD_WEBHOOK_BASE": addresses.url("gateway"),
         "WEBHOOK_SECRET": home.secret("webhook"),

@@ -135,6 +135,7 @@ class Job(Answer):
     price: int
     position: int | None = None
     starts_in_s: int | None = None
+    paused_until: datetime | None = None
     attempts: int = 0
     result: JobResult | None = None
     problem: Reason | None = None

@@ -39,6 +39,8 @@ SHOWN: dict[type[Message], tuple[str, ...]] = {
     processing.JobCompleted: (*_JOB, "job_kind", "price", "width", "height", "engine"),
     processing.JobFailed: (*_JOB, "code", "detail"),
     processing.JobCancelled: _JOB,
+    processing.AccountPaused: ("tier", "reason"),
+    processing.AccountResumed: ("tier", "reason"),
     processing.BatchFinished: ("batch_id", "jobs", "completed", "spent"),
     credits_.BalanceGranted: (*_BALANCE, "reason"),
     credits_.HoldPlaced: _HOLD,

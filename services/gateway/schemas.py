@@ -161,6 +161,10 @@ class Job(BaseModel):
     price: int
     position: Annotated[int | None, Field(description="how many start before it, plus one")]
     starts_in_s: Annotated[int | None, Field(description="in how many seconds it should start")]
+    paused_until: Annotated[
+        datetime | None,
+        Field(description="today's GPU budget is used up; the line goes on then, or earlier"),
+    ]
     attempts: int
     result: JobResult | None
     problem: Reason | None

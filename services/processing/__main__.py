@@ -1,4 +1,4 @@
-"""Processing's roles besides HTTP: `python -m services.processing consumer|dispatcher`."""
+"""Processing's roles besides HTTP: `python -m services.processing consumer|dispatcher|costs`."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ from importlib import import_module
 ROLES = {
     "consumer": ("services.processing.consumers", "prepares photos, submits, checks results"),
     "dispatcher": ("services.processing.dispatcher", "starts jobs, follows attempts, tidies up"),
+    "costs": ("services.processing.spending_desk", "shows an operator what GPU time costs"),
 }
 
 
@@ -19,9 +20,12 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("role", choices=ROLES)
-    module, _ = ROLES[parser.parse_args().role]
+    parser.add_argument("asked", nargs=argparse.REMAINDER, help="what `costs` is asked")
+    options = parser.parse_args()
+    module, _ = ROLES[options.role]
     # Only what the role needs is imported; decoding children import this file as well.
-    asyncio.run(import_module(module).main())
+    role = import_module(module).main
+    asyncio.run(role(options.asked) if options.asked or options.role == "costs" else role())
 
 
 if __name__ == "__main__":

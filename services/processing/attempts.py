@@ -9,7 +9,8 @@ An attempt that ends badly leads its job back into the line, or to its end.
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from sqlalchemy import Row
 from contracts.processing.v1 import CheckResult, JobStarted, StartAttempt
 from services.kit.db import Connection, uuid7
 from services.kit.outbox import order, say
-from services.processing import jobs
+from services.processing import costs, jobs
 from services.processing.kinds import KINDS
 from services.processing.models import ON_GPU, attempts, endpoints
 from services.processing.models import jobs as jobs_table
@@ -58,11 +59,17 @@ GPU_TROUBLE = ("gpu-failed", "The machines that do the work failed several times
 Attempt = Row[Any]
 
 
-async def release(connection: Connection, job: jobs.Job, *, endpoint: str) -> UUID:
+def runs_at_most_s(kind: str, number: int) -> int:
+    """How long an attempt may run. A second one may be slow for the same reason as the first."""
+    return int(KINDS[kind].runs_at_most.total_seconds()) * min(number, 2)
+
+
+async def release(
+    connection: Connection, job: jobs.Job, *, endpoint: str, cost_day: date, reserved_usd: Decimal
+) -> UUID:
     """A job just started: write its next attempt down, and order the submit."""
     attempt_id = uuid7()
     deadline = sa.func.now() + SUBMITTED_WITHIN
-    runs_at_most = KINDS[job.kind].runs_at_most
     await connection.execute(
         attempts.insert().values(
             id=attempt_id,
@@ -74,8 +81,9 @@ async def release(connection: Connection, job: jobs.Job, *, endpoint: str) -> UU
             endpoint=endpoint,
             seed=(job.seed + job.attempts * SEED_STEP) % SEEDS,
             short_side_max=job.short_side_max,
-            # A second run may be slow for the same reason as the first.
-            runs_at_most_s=int(runs_at_most.total_seconds()) * min(job.attempts, 2),
+            runs_at_most_s=runs_at_most_s(job.kind, job.attempts),
+            cost_day=cost_day,
+            reserved_usd=reserved_usd,
             result_key=f"results/{job.account_id}/{job.id}/{attempt_id}.png",
             next_poll_at=deadline,
             deadline=deadline,
@@ -221,11 +229,11 @@ async def finish(
     if not finished:
         return True
     job = await jobs.begin_check(connection, attempt.job_id)
-    if job is None:
-        return False
-    command = CheckResult(attempt_id=attempt.id, job_id=job.id, tier=attempt.tier)
-    await order(connection, command, about=job.id, queue=f"rk.processing.checks.{attempt.tier}")
-    return True
+    if job:
+        command = CheckResult(attempt_id=attempt.id, job_id=job.id, tier=attempt.tier)
+        await order(connection, command, about=job.id, queue=f"rk.processing.checks.{attempt.tier}")
+    await costs.settle(connection, finished, output.gpu if output else None)
+    return job is not None
 
 
 async def fail(
@@ -248,14 +256,18 @@ async def fail(
         error=f"{fault}: {detail}",
         **changes,
     )
-    if failed and not await _is_worth_another(connection, failed, fault):
+    if not failed:
+        return
+    if await _is_worth_another(connection, failed, fault):
+        avoid = attempt.endpoint if fault in ELSEWHERE else None
+        await jobs.try_again(connection, attempt.job_id, avoid_endpoint=avoid)
+    else:
         code, said = FINAL.get(fault) or EXHAUSTED.get(fault, GPU_TROUBLE)
         await jobs.fail(
             connection, attempt.job_id, code=code, detail=said, among=("RUNNING", "CHECKING")
         )
-    elif failed:
-        avoid = attempt.endpoint if fault in ELSEWHERE else None
-        await jobs.try_again(connection, attempt.job_id, avoid_endpoint=avoid)
+    if fault != "quality":  # one that failed its check was settled when it finished
+        await costs.settle(connection, failed, None)
 
 
 async def _is_worth_another(connection: Connection, attempt: Attempt, fault: Fault) -> bool:

@@ -20,8 +20,10 @@ from services.kit.client import ServiceClient
 from services.kit.db import create_engine, create_unpooled_engine
 from services.kit.settings import load
 from services.kit.storage import Storage, open_storage
-from services.processing import endpoints, reconciling, sweeping
-from services.processing.dispatching import start_next
+from services.processing import budgets, costs, endpoints, reconciling, sweeping
+from services.processing.bills import Bills, open_bills
+from services.processing.budgets import Limits
+from services.processing.dispatching import NORMAL, start_next
 from services.processing.endpoints import PROBE_EVERY
 from services.processing.holds import Holds
 from services.processing.polling import Poller
@@ -32,6 +34,7 @@ STATEMENT_TIMEOUT_S = 5
 DISPATCH_EVERY_S = 0.05
 POLL_EVERY_S = 0.075
 SETTLE_EVERY_S = 5.0
+RECONCILE_EVERY_S = 3_600.0
 LEAD_RETRY_S = 1.0
 FROZEN_AFTER_S = 3
 """Many times the pause between two looks: a leader that is silent for so long has stopped."""
@@ -61,6 +64,8 @@ class Duties:
     holds: Holds
     slots: int
     known: Collection[str] = ()
+    limits: Limits = NORMAL
+    bills: Bills | None = None
 
     @property
     def endpoint(self) -> str:
@@ -91,6 +96,12 @@ async def _work(settings: DispatcherSettings) -> None:
     )
     holds = Holds(credits_)
     try:
+        limits = Limits(
+            free=settings.cost_limit_free_usd,
+            paid=settings.cost_limit_paid_usd,
+            free_account=settings.cost_limit_free_account_usd,
+            paid_account=settings.cost_limit_paid_account_usd,
+        )
         known = [endpoint.id for endpoint in settings.runpod_endpoints]
         async with (
             open_storage(settings) as storage,
@@ -99,6 +110,9 @@ async def _work(settings: DispatcherSettings) -> None:
                 known,
                 api_key=settings.runpod_api_key.get_secret_value(),
             ) as runpods,
+            open_bills(
+                settings.runpod_billing_url, api_key=settings.runpod_api_key.get_secret_value()
+            ) as bills,
             asyncio.TaskGroup() as leading,
         ):
             for endpoint in settings.runpod_endpoints:
@@ -109,6 +123,8 @@ async def _work(settings: DispatcherSettings) -> None:
                     holds=holds,
                     slots=endpoint.slots,
                     known=known,
+                    limits=limits,
+                    bills=bills,
                 )
                 leading.create_task(lead(url, duties))
     finally:
@@ -149,6 +165,8 @@ async def _do_duties(connection: AsyncConnection, duties: Duties) -> None:
         group.create_task(_keep(partial(_probe, duties), every_s=PROBE_EVERY.total_seconds()))
         sweep = partial(sweeping.sweep, duties.engine, duties.storage)
         group.create_task(_keep(sweep, every_s=SETTLE_EVERY_S))
+        group.create_task(_keep(partial(_begin_day, duties), every_s=SETTLE_EVERY_S))
+        group.create_task(_keep(partial(_reconcile, duties), every_s=RECONCILE_EVERY_S))
         settle = partial(reconciling.settle_pending, duties.engine, duties.holds)
         group.create_task(_keep(settle, every_s=SETTLE_EVERY_S))
         for tidy in (reconciling.end_waiting, reconciling.end_unchecked):
@@ -174,11 +192,27 @@ async def _probe(duties: Duties) -> None:
         await endpoints.resume(connection, duties.endpoint)
 
 
+async def _begin_day(duties: Duties) -> None:
+    async with duties.engine.begin() as connection:
+        await budgets.begin_day(connection)
+
+
+async def _reconcile(duties: Duties) -> None:
+    """Compare what we reckon with what RunPod bills."""
+    if duties.bills is None:
+        return
+    billed = await duties.bills.of_last_day(duties.endpoint)
+    async with duties.engine.begin() as connection:
+        await costs.reconcile(connection, duties.endpoint, billed)
+
+
 async def _dispatch(connection: AsyncConnection, duties: Duties) -> None:
     """Start what may start. An error here ends the leadership: the lock may be gone."""
     while True:
         async with connection.begin():
-            started = await start_next(connection, slots=duties.slots, endpoint=duties.endpoint)
+            started = await start_next(
+                connection, slots=duties.slots, endpoint=duties.endpoint, limits=duties.limits
+            )
         if started:
             log.info("job.started", job_id=str(started))
         else:

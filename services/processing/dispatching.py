@@ -11,6 +11,8 @@ and nothing waits in them. So a start reads one lane and one job, however many w
 """
 
 import math
+from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +21,8 @@ from sqlalchemy import Row, text
 from contracts.message import Tier
 from services.kit import telemetry
 from services.kit.db import Connection
-from services.processing import attempts, jobs
+from services.processing import attempts, budgets, costs
+from services.processing.budgets import Limits
 from services.processing.endpoints import LED_WITHIN
 from services.processing.models import jobs as jobs_table
 
@@ -29,6 +32,7 @@ STANDARD_EACH = 10
 """With a single slot nothing can be kept free; then every tenth start is for the standard tier."""
 
 RUNS_PER_ACCOUNT_MAX: dict[Tier, int] = {"priority": 4, "standard": 2}
+NORMAL = Limits()
 EMPTY_LANES_MAX = 100
 """So many lanes may turn out to be empty before the next look begins anew."""
 
@@ -38,7 +42,10 @@ _RUNNING = text(
            count(*) filter (where tier = 'standard') as standard,
            exists (select from lanes where is_waiting) as is_anybody_waiting,
            exists (select from endpoints where id = :endpoint and paused_at is not null)
-               as is_paused
+               as is_paused,
+           (select array_agg(scope) from budgets where day = (now() at time zone 'utc')::date
+                and paused_at is not null and scope in ('total', 'tier:priority', 'tier:standard'))
+               as used_up
     from attempts where state in ('RELEASED', 'SUBMITTING', 'RUNNING') and endpoint = :endpoint
     """
 )
@@ -55,32 +62,41 @@ _TURN = text(
     with run as (
         select account_id, count(*) as runs from attempts
         where state in ('RELEASED', 'SUBMITTING', 'RUNNING') group by account_id
+    ), used_up as (
+        select split_part(scope, ':', 3)::uuid as account_id from budgets
+        where day = (now() at time zone 'utc')::date and paused_at is not null
+            and scope like 'account:' || :tier || ':%'
     ), idle as (
         select account_id, turn_at, 0 as runs from lanes
-        where tier = :tier and is_waiting and not exists (select from run where
-            run.account_id = lanes.account_id)
+        where tier = :tier and is_waiting
+            and not exists (select from run where run.account_id = lanes.account_id)
+            and not exists (select from used_up where used_up.account_id = lanes.account_id)
         order by turn_at limit 1 for update of lanes skip locked
     ), busy as (
         select account_id, turn_at, run.runs from lanes join run using (account_id)
         where tier = :tier and is_waiting and run.runs < :runs_max
             and not exists (select from idle)
+            and not exists (select from used_up where used_up.account_id = lanes.account_id)
         order by run.runs, turn_at limit 1 for update of lanes skip locked
     )
     select account_id from idle union all select account_id from busy
+    """
+)
+_HEAD = text(
+    """
+    select id, kind, attempts from jobs where state = 'QUEUED' and ready_at is not null
+        and tier = :tier and account_id = :account_id
+        and (avoid_endpoint is distinct from :endpoint or not exists (
+            select from endpoints where id <> :endpoint and paused_at is null
+                and led_at > now() - cast(:led_within as interval)))
+    order by queued_at limit 1 for update skip locked
     """
 )
 _START = text(
     """
     update jobs set state = 'RUNNING', attempts = attempts + 1, version = version + 1,
         started_at = coalesce(started_at, clock_timestamp())
-    where id = (
-        select id from jobs where state = 'QUEUED' and ready_at is not null
-            and tier = :tier and account_id = :account_id
-            and (avoid_endpoint is distinct from :endpoint or not exists (
-                select from endpoints where id <> :endpoint and paused_at is null
-                    and led_at > now() - cast(:led_within as interval)))
-        order by queued_at limit 1 for update skip locked
-    ) returning *
+    where id = :job_id returning *
     """
 ).columns(*jobs_table.columns)
 # Its turn is over; a lane in which nothing is left is closed. A job may be there and be locked by
@@ -107,16 +123,21 @@ def runs_max(slots: int) -> dict[Tier, int]:
     }
 
 
-async def start_next(connection: Connection, *, slots: int, endpoint: str) -> UUID | None:
+async def start_next(
+    connection: Connection, *, slots: int, endpoint: str, limits: Limits = NORMAL
+) -> UUID | None:
     """Start the job whose turn it is, if a slot is free for it; the caller owns the transaction."""
     running = (await connection.execute(_RUNNING, {"endpoint": endpoint})).one()
     if running.is_paused or not running.is_anybody_waiting:
         return None
-    if running.priority + running.standard >= slots:
+    used_up = running.used_up or ()
+    if running.priority + running.standard >= slots or "total" in used_up:
         return None
     for tier in await _tiers_in_order(connection, running, slots):
-        if job := await _start_in(connection, tier, endpoint):
-            return UUID(str(job.id))
+        if f"tier:{tier}" in used_up:
+            continue
+        if job_id := await _start_in(connection, tier, endpoint, limits):
+            return job_id
     return None
 
 
@@ -131,22 +152,46 @@ async def _tiers_in_order(connection: Connection, running: Row[Any], slots: int)
     return [*within, *(tier for tier in order if tier not in within)]
 
 
-async def _start_in(connection: Connection, tier: Tier, endpoint: str) -> jobs.Job | None:
+async def _start_in(
+    connection: Connection, tier: Tier, endpoint: str, limits: Limits
+) -> UUID | None:
+    """Start the first job of the first account in line that has one and can afford it."""
     seen: set[UUID] = set()
+    turn = {"tier": tier, "runs_max": RUNS_PER_ACCOUNT_MAX[tier]}
     for _ in range(EMPTY_LANES_MAX):
-        turn = {"tier": tier, "runs_max": RUNS_PER_ACCOUNT_MAX[tier]}
         lane = (await connection.execute(_TURN, turn)).one_or_none()
         if lane is None or lane.account_id in seen:
             return None
         seen.add(lane.account_id)
         place = {"tier": tier, "account_id": lane.account_id}
-        where = {"endpoint": endpoint, "led_within": LED_WITHIN}
-        job = (await connection.execute(_START, place | where)).one_or_none()
+        head = (
+            await connection.execute(
+                _HEAD, {**place, "endpoint": endpoint, "led_within": LED_WITHIN}
+            )
+        ).one_or_none()
+        if head:
+            usd = await costs.most(
+                connection,
+                runs_at_most_s=attempts.runs_at_most_s(head.kind, head.attempts + 1),
+                endpoint=endpoint,
+            )
+            reserved = await budgets.reserve(connection, **place, usd=usd, limits=limits)
+            if isinstance(reserved, date):
+                await _start(connection, head.id, endpoint, reserved, usd)
+            elif not reserved.startswith("account:"):
+                return None
         await connection.execute(_END_TURN, place)
-        if job is None:
-            continue
-        # From here on the job's own id is what its messages and log lines have in common.
-        with telemetry.caused_by(telemetry.Cause(correlation_id=job.id), doing="start job"):
-            await attempts.release(connection, job, endpoint=endpoint)
-        return job
+        if head and isinstance(reserved, date):
+            return UUID(str(head.id))
     return None
+
+
+async def _start(
+    connection: Connection, job_id: UUID, endpoint: str, cost_day: date, usd: Decimal
+) -> None:
+    job = (await connection.execute(_START, {"job_id": job_id})).one()
+    # From here on the job's own id is what its messages and log lines have in common.
+    with telemetry.caused_by(telemetry.Cause(correlation_id=job.id), doing="start job"):
+        await attempts.release(
+            connection, job, endpoint=endpoint, cost_day=cost_day, reserved_usd=usd
+        )

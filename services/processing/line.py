@@ -7,7 +7,8 @@ of lanes stands for all of them, and the latest starts tell how fast the tier mo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from sqlalchemy import Row, text
 
 from contracts.message import Tier
 from services.kit.db import Connection
+from services.processing import budgets
 from services.processing.dispatching import RUNS_PER_ACCOUNT_MAX, runs_max
 
 LANES_SAMPLED = 500
@@ -36,10 +38,14 @@ _OTHER: dict[Tier, Tier] = {"priority": "standard", "standard": "priority"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A waiting job: how many start before it, plus one, and in how many seconds it starts."""
+    """A waiting job: how many start before it, plus one, and in how many seconds it starts.
+
+    When the day's budget is used up, the line stands still until then.
+    """
 
     position: int
     starts_in_s: float
+    paused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +191,11 @@ async def _places_in(
         other_tier_per_s=_per_s(pace.other_tier_starts, pace.window_s),
         arrivals_per_s=_per_s(pace.arrivals, pace.window_s),
     )
-    return {job_id: line.place(rank) for job_id, rank in asked.items()}
+    paused_until = await budgets.paused_until(connection, mine[0].account_id, tier)
+    return {
+        job_id: replace(line.place(rank), paused_until=paused_until)
+        for job_id, rank in asked.items()
+    }
 
 
 def _per_s(count: int, window_s: Any) -> float:

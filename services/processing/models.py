@@ -129,6 +129,11 @@ attempts = sa.Table(
     sa.Column("crashes", sa.Integer),
     sa.Column("error", sa.Text),
     sa.Column("swept_at", _moment),
+    sa.Column("gpu", sa.Text),
+    sa.Column("cost_day", sa.Date),
+    sa.Column("reserved_usd", sa.Numeric),
+    sa.Column("cost_usd", sa.Numeric),
+    sa.Column("cost_factor", sa.Numeric),
 )
 
 endpoints = sa.Table(
@@ -139,6 +144,7 @@ endpoints = sa.Table(
     sa.Column("led_at", _moment),
     sa.Column("paused_at", _moment),
     sa.Column("reason", sa.Text),
+    sa.Column("gpu", sa.Text),
 )
 
 lanes = sa.Table(

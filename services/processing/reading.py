@@ -53,6 +53,7 @@ class JobView(BaseModel):
     price: int
     position: int | None
     starts_in_s: int | None
+    paused_until: Moment | None
     attempts: int
     result: ResultView | None
     problem: ProblemView | None
@@ -94,6 +95,7 @@ def view(job: Row[Any], *, place: Place | None, result: ResultView | None) -> Jo
         price=job.price,
         position=place.position if place else None,
         starts_in_s=round(place.starts_in_s) if place else None,
+        paused_until=place.paused_until if place else None,
         attempts=job.attempts,
         result=result,
         problem=problem,

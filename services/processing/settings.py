@@ -1,5 +1,6 @@
 """What each process of processing reads from its environment."""
 
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, Field, SecretStr
@@ -8,6 +9,9 @@ from services.kit.settings import ServiceSettings
 from services.kit.storage import StorageSettings
 
 Count = Annotated[int, Field(ge=1, le=1_000)]
+
+
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 
 class GpuEndpoint(BaseModel):
@@ -52,3 +56,8 @@ class DispatcherSettings(ServiceSettings, StorageSettings):
     runpod_api_key: SecretStr
     credits_url: str
     credits_secret: SecretStr
+    runpod_billing_url: str = "https://api.runpod.io/v2/billing/serverless"
+    cost_limit_free_usd: Usd = Decimal(50)
+    cost_limit_paid_usd: Usd = Decimal(500)
+    cost_limit_free_account_usd: Usd = Decimal(5)
+    cost_limit_paid_account_usd: Usd = Decimal(50)

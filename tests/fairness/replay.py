@@ -15,6 +15,7 @@ from services.kit.db import Connection, uuid7
 from services.processing import dispatching, line
 from services.processing.models import jobs as jobs_table
 from tests.fairness.traffic import Traffic, Wish
+from tests.processing.rows import PLENTY
 
 ENDPOINT = "fairness"
 
@@ -120,7 +121,7 @@ class Replay:
 
     async def _start(self, connection: Connection, now_s: float) -> None:
         while job_id := await dispatching.start_next(
-            connection, slots=self.slots, endpoint=ENDPOINT
+            connection, slots=self.slots, endpoint=ENDPOINT, limits=PLENTY
         ):
             await connection.execute(_STARTED, {"job_id": job_id})
             story = self._stories_of[job_id]

@@ -1,5 +1,6 @@
 """Short ways to what a test needs in the tables, and to what was said."""
 
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -10,11 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.message import Tier
 from services.kit.db import uuid7
 from services.processing import accounts, jobs
+from services.processing.budgets import Limits
 from services.processing.models import attempts as attempts_table
 from services.processing.models import jobs as jobs_table
 from services.processing.models import preparations
 
 WIDTH, HEIGHT = 640, 480
+PLENTY = Limits(*[Decimal(1_000_000)] * 4)
+"""For tests that end runs by a plain update, which gives no reservation back."""
 
 
 async def open_account(engine: AsyncEngine, tier: Tier = "standard") -> UUID:

@@ -9,12 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.processing import dispatching, jobs
 from services.processing.dispatching import runs_max
-from tests.processing.rows import add_job, add_photo, attempts_of, execute, job, open_account, said
+from tests.processing.rows import (
+    PLENTY,
+    add_job,
+    add_photo,
+    attempts_of,
+    execute,
+    job,
+    open_account,
+    said,
+)
 
 
 async def start(engine: AsyncEngine, slots: int) -> UUID | None:
     async with engine.begin() as connection:
-        return await dispatching.start_next(connection, slots=slots, endpoint="tests")
+        return await dispatching.start_next(
+            connection, slots=slots, endpoint="tests", limits=PLENTY
+        )
 
 
 async def start_all(engine: AsyncEngine, slots: int) -> list[UUID]:

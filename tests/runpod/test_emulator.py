@@ -9,7 +9,10 @@ from httpx import AsyncClient
 from deploy.local.runpod import endpoint as endpoint_module
 from deploy.local.runpod import worker_routes
 from deploy.local.runpod.app import create_app
+from deploy.local.runpod.billing_routes import USD_PER_S
 from tests.runpod.scripted import JOB, KEY, Clock, Worker, run, status
+
+BILLING = "http://runpod/v2/billing/serverless"
 
 
 async def test_it_says_that_it_is_ready_without_a_key(client: AsyncClient) -> None:
@@ -210,3 +213,34 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(SystemExit, match="RUNPOD_EMULATOR_API_KEY"):
         create_app()
+
+
+async def test_every_second_of_work_is_billed_whatever_came_of_it(
+    client: AsyncClient, scripted: Worker, clock: Clock
+) -> None:
+    await run(client)
+    done = await scripted.take()
+    assert done
+    clock.now += 100
+    await scripted.done(done["id"], {"error": "no"})
+    cancelled = await run(client)
+    await scripted.take()
+    clock.now += 50
+    await client.post(f"/cancel/{cancelled}")
+
+    answer = await client.get(BILLING, params={"bucketSize": "hour", "lastN": 24})
+    other = await client.get(BILLING, params={"serverlessId": "another"})
+
+    (record,) = answer.json()["records"]
+    assert record["serverlessId"] == "ep"
+    assert record["totalAmount"] == pytest.approx(150 * USD_PER_S)
+    assert answer.json()["metadata"]["totalAmount"] == record["totalAmount"]
+    assert other.json()["records"] == []
+
+
+@pytest.mark.parametrize("query", [{"bucketSize": "second"}, {"lastN": 0}, {"lastN": 9_999}])
+async def test_a_bill_is_asked_for_in_documented_terms(
+    client: AsyncClient, query: dict[str, Any]
+) -> None:
+    assert (await client.get(BILLING, params=query)).status_code == 422
+    assert (await client.get(BILLING, headers={"Authorization": "Bearer x"})).status_code == 401

@@ -240,3 +240,14 @@ def test_the_demo_says_no_when_the_photo_is_refused(
 
     assert demo.run(stack, page, "restore", tmp_path) is False
     assert "✗" in capsys.readouterr().out
+
+
+def test_an_operator_sees_costs_with_the_stacks_own_books(command: Command, tmp_path: Path) -> None:
+    shown = command("costs", "today", "--json")
+    plotted = command("costs", "plot", "--out", str(tmp_path / "costs.png"))
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "items" in json.loads(shown.stdout)
+    assert plotted.returncode == 0
+    with Image.open(tmp_path / "costs.png") as picture:
+        assert picture.format == "PNG"

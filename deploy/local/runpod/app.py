@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from deploy.local.runpod import client_routes, fault_routes, worker_routes
+from deploy.local.runpod import billing_routes, client_routes, fault_routes, worker_routes
 from deploy.local.runpod.endpoint import Endpoint
 
 
@@ -15,6 +15,7 @@ def create_app(*, endpoint: Endpoint | None = None, api_key: str | None = None) 
     app = FastAPI(title="RunPod emulator", lifespan=_lifespan, openapi_url=None)
     app.state.api_key = api_key or _setting("RUNPOD_EMULATOR_API_KEY")
     app.state.endpoint = endpoint or Endpoint(_setting("RUNPOD_EMULATOR_ENDPOINT_ID"))
+    app.include_router(billing_routes.router)
     app.include_router(client_routes.router)
     app.include_router(worker_routes.router)
     app.include_router(fault_routes.router)

@@ -94,6 +94,7 @@ class JobBook:
         self._jobs: dict[str, Job] = {}
         self._stops: dict[str, list[str]] = {}
         self.retried = 0
+        self.charged_seconds = 0.0
 
     def submit(
         self,
@@ -232,6 +233,7 @@ class JobBook:
 
     def _requeue(self, job: Job) -> None:
         self.retried += 1
+        self._charge(job)
         job.state, job.worker_id = State.IN_QUEUE, None
         job.taken_at = job.ended_at = None
 
@@ -240,11 +242,17 @@ class JobBook:
             self._stops.setdefault(job.worker_id, []).append(job.id)
 
     def _end(self, job: Job, state: State, error: str | None = None) -> None:
+        self._charge(job)
         job.state, job.ended_at = state, self._clock()
         job.error = error or job.error
         if state is not State.COMPLETED:
             job.output = None
         self._on_end(job)
+
+    def _charge(self, job: Job) -> None:
+        """A worker was busy with it until now, whatever came of that."""
+        if job.state is State.IN_PROGRESS and job.taken_at is not None:
+            self.charged_seconds += self._clock() - job.taken_at
 
     def _forget_oldest_result(self) -> None:
         ended = next((job.id for job in self._jobs.values() if job.state in TERMINAL), None)

@@ -73,11 +73,17 @@ def _key_in_header(request: Request) -> str:
     return request.headers.get("authorization", "").removeprefix("Bearer ")
 
 
+def has_key(request: Request, key: str | None = None) -> bool:
+    """Whether the caller shows the API key, by default in the header."""
+    shown = _key_in_header(request) if key is None else key
+    expected: str = request.app.state.api_key
+    return hmac.compare_digest(shown.encode(), expected.encode())
+
+
 def _endpoint(request: Request, endpoint_id: str, key: str) -> Endpoint:
-    state = request.app.state
-    if not hmac.compare_digest(key.encode(), state.api_key.encode()):
+    if not has_key(request, key):
         raise HTTPException(401, "the API key is missing or wrong")
-    endpoint: Endpoint = state.endpoint
+    endpoint: Endpoint = request.app.state.endpoint
     if endpoint_id != endpoint.id:
         raise HTTPException(404, "endpoint not found")
     return endpoint

@@ -4,6 +4,7 @@ import click
 
 from sdk.rekindle.cli.access import login, logout
 from sdk.rekindle.cli.batch import batch
+from sdk.rekindle.cli.costs import costs
 from sdk.rekindle.cli.credits import show_credits
 from sdk.rekindle.cli.dead import dead
 from sdk.rekindle.cli.door import failing_in_sentences
@@ -31,7 +32,7 @@ def cli() -> None:
     """  # noqa: D301
 
 
-for command in (login, logout, restore, batch, photos, jobs, show_credits, doctor, dead):
+for command in (login, logout, restore, batch, photos, jobs, show_credits, doctor, dead, costs):
     cli.add_command(command)
 
 

@@ -117,6 +117,8 @@ def _place(job: Job) -> str:
     """Where a waiting job stands, in words."""
     if job.position is None:
         return ""
+    if job.paused_until:
+        return f" (number {job.position}; today's budget is used up, goes on after midnight UTC)"
     minutes = round((job.starts_in_s or 0) / 60)
     when = f"about {minutes} min" if minutes else "less than a minute"
     return f" (number {job.position}, starts in {when})"
