@@ -9,10 +9,14 @@ from sqlalchemy import text
 from contracts.message import Command, Envelope, Event, Message
 from services.kit import telemetry
 from services.kit.db import Connection, uuid7
+from services.kit.problems import Unavailable
 
 EVENTS, COMMANDS = "rk.events", "rk.commands"
 
 SHARDS = 8
+
+ROWS_MAX = 20_000
+"""A broker that is away for long leaves so many messages here before new work is refused."""
 
 DDL = (
     f"""
@@ -45,6 +49,17 @@ _INSERT = text(
     "insert into outbox (event_id, aggregate_id, exchange, routing_key, payload)"
     " values (:event_id, :aggregate_id, :exchange, :routing_key, cast(:payload as jsonb))"
 )
+
+_IS_FULL = text("select 1 from outbox offset :rows_max limit 1")
+
+
+async def require_room(connection: Connection) -> None:
+    """Refuse to begin something new while too much waits to be published; what began goes on."""
+    if (await connection.execute(_IS_FULL, {"rows_max": ROWS_MAX})).first():
+        raise Unavailable(
+            "More is waiting here than we can work off. Nothing was begun; try again in a minute.",
+            retry_after_s=60,
+        )
 
 
 async def say(connection: Connection, event: Event, *, about: UUID) -> None:

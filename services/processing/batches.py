@@ -17,6 +17,7 @@ from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.kit import outbox
 from services.kit.db import Connection, uuid7
 from services.kit.problems import NotFound
 from services.processing import accounts, jobs, orders
@@ -117,6 +118,7 @@ async def _begin(
 ) -> Batch:
     batch_id = uuid7()
     async with engine.begin() as connection:
+        await outbox.require_room(connection)
         begun = await connection.execute(
             insert(batches)
             .values(

@@ -20,6 +20,7 @@ from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.kit import outbox
 from services.kit.db import uuid7
 from services.kit.problems import NotFound, Unavailable
 from services.processing import accounts, jobs
@@ -155,6 +156,7 @@ async def _begin(
     engine: AsyncEngine, order: Order, kind: Kind, account_id: UUID, idempotency_key: str
 ) -> Row[Any]:
     async with engine.begin() as connection:
+        await outbox.require_room(connection)
         service = await accounts.service_of(connection, account_id)
         begun = await connection.execute(
             insert(jobs_table)

@@ -91,6 +91,7 @@ async def begin(
             f"A photo may have {BYTES_MAX // 2**20} MB. Save it as JPEG, or smaller.",
             bytes_max=BYTES_MAX,
         )
+    await outbox.require_room(connection)
     begun = await connection.execute(
         sa.insert(photos)
         .values(

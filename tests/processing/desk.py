@@ -15,9 +15,10 @@ from services.kit.db import Connection
 from services.kit.storage import NoSuchObject, Storage
 from services.processing.dispatching import start_next
 from services.processing.polling import Poller
+from services.processing.runpod import RunPod
 from services.processing.submitting import Submitter
 from tests.processing import pictures, rows
-from tests.processing.conftest import ENDPOINT_ID, Emulator
+from tests.processing.conftest import ENDPOINT_ID, WEBHOOK_SECRET, Emulator
 
 WORKER = "worker-1"
 
@@ -95,3 +96,25 @@ class Desk:
             return await self.storage.size(key) > 0
         except NoSuchObject:
             return False
+
+
+async def open_desk(
+    engine: AsyncEngine, storage: Storage, emulator: Emulator, runpod: RunPod
+) -> Desk:
+    """A desk with one job in line, of an account that pays."""
+    account_id = await rows.open_account(engine, "priority")
+    return Desk(
+        engine,
+        storage,
+        emulator,
+        Submitter(
+            engine,
+            storage,
+            {ENDPOINT_ID: runpod},
+            webhook_base="http://127.0.0.1:9",
+            webhook_secret=WEBHOOK_SECRET,
+        ),
+        Poller(engine, runpod, storage),
+        account_id,
+        await rows.add_job(engine, account_id),
+    )

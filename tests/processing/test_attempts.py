@@ -10,33 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.storage import Storage
 from services.processing import attempts, jobs
-from services.processing.polling import Poller
 from services.processing.runpod import Policy, RunPod
-from services.processing.submitting import Submitter, signature
+from services.processing.submitting import signature
 from tests.processing import rows
 from tests.processing.conftest import ENDPOINT_ID, KEY, WEBHOOK_SECRET, Emulator
-from tests.processing.desk import WORKER, Desk
+from tests.processing.desk import WORKER, Desk, open_desk
 from tests.processing.serving import free_port
 
 
 @pytest.fixture(name="desk")
 async def _desk(engine: AsyncEngine, storage: Storage, emulator: Emulator, runpod: RunPod) -> Desk:
-    account_id = await rows.open_account(engine, "priority")
-    return Desk(
-        engine,
-        storage,
-        emulator,
-        Submitter(
-            engine,
-            storage,
-            {ENDPOINT_ID: runpod},
-            webhook_base="http://127.0.0.1:9",
-            webhook_secret=WEBHOOK_SECRET,
-        ),
-        Poller(engine, runpod, storage),
-        account_id,
-        await rows.add_job(engine, account_id),
-    )
+    return await open_desk(engine, storage, emulator, runpod)
 
 
 async def test_a_worker_gets_addresses_and_no_secrets(desk: Desk) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.kit import outbox
 from services.kit.client import ServiceClient
 from services.kit.db import uuid7
 from services.processing import jobs, orders, reconciling
@@ -375,3 +376,22 @@ def test_the_http_process_carries_no_decoders_and_no_broker() -> None:
     )
 
     assert seen.stdout.strip() == "[]", seen.stderr
+
+
+async def test_a_broker_that_is_away_for_long_fills_the_outbox_only_so_far(
+    engine: AsyncEngine, bank: Bank, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is published here; new orders are taken until the bound, and then refused kindly."""
+    account_id = await bank.open_account(amount=10)
+    client = client_of(account_id)
+    photo_id = await add_photo(engine, account_id)
+    taken = await order(client, photo_id)
+    monkeypatch.setattr(outbox, "ROWS_MAX", 0)
+
+    refused = await order(client, photo_id, "k2")
+    again = await order(client, photo_id)
+
+    assert (taken.status_code, refused.status_code) == (202, 503)
+    assert refused.headers["retry-after"] == "60"
+    assert again.json()["id"] == taken.json()["id"]
+    assert await bank.balance(account_id) == (8, 2)

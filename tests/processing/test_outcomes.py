@@ -51,6 +51,8 @@ def test_a_state_we_do_not_know_is_not_an_end(name: str) -> None:
         OUTPUT | {"attempt_id": str(uuid4())},
         OUTPUT | {"sha256": "../../etc/passwd"},
         OUTPUT | {"width": "wide"},
+        OUTPUT | {"width": float("nan")},
+        OUTPUT | {"height": float("inf")},
         OUTPUT | {"media_type": "text/html"},
         OUTPUT | {"engine": "a\0b"},
         {"error": "none of these"},
