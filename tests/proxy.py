@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
 HOST = "127.0.0.1"
@@ -150,20 +150,18 @@ class _End(asyncio.Protocol):
         self._is_open = False
         self._is_ended = False
         self._is_peer_full = False
+        self._early: list[bytes | None] = []
         self._late: deque[bytes | None] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class
         self._is_open = True
         self.may_read()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_ended = True
         self._proxy.ended(self)
-        if self._peer is None:
-            return
-        if exc is None:
+        if exc is None or self._peer is None:
             self._pass(None)
         else:
             self._peer.abort()
@@ -181,8 +179,8 @@ class _End(asyncio.Protocol):
 
     def meet(self, peer: "_End") -> None:
         self._peer = peer
-        if self._is_ended:
-            peer.abort()
+        for data in self._early:
+            self._pass(data)
         self.may_read()
 
     def is_told_to_wait(self, is_peer_full: bool) -> None:  # noqa: FBT001  # a state, told on
@@ -220,8 +218,9 @@ class _End(asyncio.Protocol):
         self._transport.abort()
 
     def _pass(self, data: bytes | None) -> None:
-        assert self._peer
-        if self._proxy.delay_s or self._late:
+        if self._peer is None:  # uvloop reads once even when told not to
+            self._early.append(data)
+        elif self._proxy.delay_s or self._late:
             # One by one: what was held back first goes first.
             self._late.append(data)
             asyncio.get_running_loop().call_later(self._proxy.delay_s, self._pass_late)

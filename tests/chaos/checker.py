@@ -1,46 +1,39 @@
-"""After quiet has returned: prove from the history and the databases that nothing went wrong."""
+"""After quiet has returned: prove from the history and the world that nothing went wrong.
+
+Every rule is a function from what the users were told and what is so to a list of what is wrong.
+"""
 
 import asyncio
 import json
-import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import aio_pika
-from sqlalchemy import Row, text
+from services.billing.plans import FREE
+from services.billing.plans import PLANS as ON_OFFER
+from tests.chaos import world as worlds
+from tests.chaos.history import Record, ServerError
+from tests.chaos.workload import PLANS
+from tests.chaos.world import TERMINAL, Stack, World
 
-from services.kit.storage import NoSuchObject, Storage, StorageSettings, open_storage
-from tests.chaos.history import Record
-from tests.chaos.workload import decodes
-from tests.journeys import people
-
-SERVICES = ("gateway", "uploads", "credits", "processing", "billing")
 STUCK_AFTER_S = 120.0
 LOOK_AGAIN_S = 1.0
-RESULT_BYTES_MAX = 50 * 1024 * 1024
-TERMINAL = ("COMPLETED", "REJECTED", "FAILED", "CANCELLED")
-OPEN_WORK = {
-    "processing": "select count(*) from jobs where state not in"
-    " ('COMPLETED', 'REJECTED', 'FAILED', 'CANCELLED')",
-    "credits": "select count(*) from holds where state = 'held'",
-    "uploads": "select count(*) from photos where state = 'accepted'",
+LOOK_WITHIN_S = 30.0
+WASTE_SHARE_MAX = 0.02
+WASTED_RUNS_IGNORED = 2
+"""In a short run two percent of the runs are none."""
+
+EXCUSED_AFTER_FAULT_S = 30.0
+ENDINGS = {
+    "COMPLETED": "processing.job.completed",
+    "FAILED": "processing.job.failed",
+    "CANCELLED": "processing.job.cancelled",
 }
+TRANSIENT = ("too-many-requests", "request-in-flight", "unavailable")
+"""Refusals that promise nothing about the next answer to the same request."""
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the databases say after the run."""
-
-    jobs: dict[str, Any]
-    captured: dict[str, int]
-    held: dict[str, int]
-    photos: dict[str, str]
-
-
-async def settle(stack: dict[str, Any]) -> bool:
+async def settle(stack: Stack) -> bool:
     """Wait until nothing is under way; False when for a long time nothing has moved."""
     clock = asyncio.get_running_loop().time
     least: int | None = None
@@ -48,7 +41,8 @@ async def settle(stack: dict[str, Any]) -> bool:
     moved_at = clock()
     while clock() - moved_at < STUCK_AFTER_S:
         try:
-            left = await _under_way(stack)
+            async with asyncio.timeout(LOOK_WITHIN_S):
+                left = await worlds.under_way(stack)
         except Exception:  # noqa: BLE001  # servers may still be coming back
             left = least
         if left == 0:
@@ -59,52 +53,118 @@ async def settle(stack: dict[str, Any]) -> bool:
     return False
 
 
-async def anomalies(stack: dict[str, Any], records: Sequence[Record]) -> dict[str, list[str]]:
+async def anomalies(stack: Stack, records: Sequence[Record]) -> dict[str, list[str]]:
     """Everything that is not as it must be, by kind; empty lists are a good run."""
-    world = await _world(stack)
+    return judge(await worlds.look(stack), records)
+
+
+def judge(world: World, records: Sequence[Record]) -> dict[str, list[str]]:
+    """Every rule, on what was read."""
     ours = {record.account for record in records}
-    found: dict[str, list[str]] = {
+    return {
         "lost": lost(world, records),
-        "doubled": doubled(world, records),
+        "doubled": [*doubled(world, records), *run_twice(world)],
+        "disagreeing": disagreeing(world, records),
         "stuck": stuck(world),
-        "drift": await _drift(stack),
+        "drift": list(world.drift),
         "unrefunded": wrongly_charged(world, ours),
-        "results": await _wrong_results(stack, world),
-        "parked": await _parked(stack),
+        "granted": wrongly_granted(world, ours),
+        "results": list(world.undecodable),
+        "objects": wrong_objects(world),
+        "feeds": wrong_feeds(world),
+        "waiting": [f"{name}: {count}" for name, count in world.waiting.items()],
+        "parked": list(world.parked),
+        "waste": too_much_waste(world),
     }
-    return found
 
 
 def lost(world: World, records: Sequence[Record]) -> list[str]:
     """What was acknowledged and is not there."""
-    ordered = {r.facts["job"] for r in records if r.call == "order" and r.outcome == "ok"}
-    uploaded = {r.facts["photo"] for r in records if r.call == "upload" and r.outcome == "ok"}
-    cancelled = {r.facts["job"] for r in records if r.call == "cancel" and r.outcome == "ok"}
+    told = _told(records)
+    cancelled = told["cancel", "job"]
     return [
-        *(f"job {job}" for job in ordered - world.jobs.keys()),
-        *(f"photo {photo}" for photo in uploaded - world.photos.keys()),
+        *(f"job {job}" for job in told["order", "job"] - world.jobs.keys()),
+        *(f"batch {batch}" for batch in told["batch", "batch"] - world.batches.keys()),
+        *(f"photo {photo}" for photo in told["upload", "photo"] - world.photos.keys()),
         *(f"cancel {j}" for j in cancelled if j in world.jobs and _state(world, j) != "CANCELLED"),
+        *(
+            f"deletion of photo {photo}"
+            for photo in told["delete", "photo"]
+            if world.photos.get(photo) != "deleted"
+        ),
+        *_short_batches(world),
     ]
 
 
 def stuck(world: World) -> list[str]:
-    """Jobs that never ended."""
-    return [str(job.id) for job in world.jobs.values() if job.state not in TERMINAL]
+    """Jobs, batches and photos that never ended."""
+    return [
+        *(str(job.id) for job in world.jobs.values() if job.state not in TERMINAL),
+        *(
+            f"batch {batch.id}"
+            for batch in world.batches.values()
+            if batch.state == "PENDING_HOLD"
+            or (batch.state == "PLACED" and batch.finished_at is None)
+        ),
+        *(f"photo {photo}" for photo, state in world.photos.items() if state == "accepted"),
+    ]
 
 
 def doubled(world: World, records: Sequence[Record]) -> list[str]:
-    """One key that led to two jobs, by what was answered or by what is stored."""
+    """One key that led to two jobs or batches, by what was answered or by what is stored."""
     answered: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        if record.call == "order" and record.outcome == "ok":
-            answered[record.facts["key"]].add(record.facts["job"])
-    stored: dict[tuple[str, str], set[str]] = defaultdict(set)
+        if record.call in ("order", "batch") and record.outcome == "ok":
+            answered[record.facts["key"]].add(record.facts.get("job") or record.facts["batch"])
+    stored: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for job in world.jobs.values():
-        stored[(str(job.account_id), job.idempotency_key)].add(str(job.id))
+        if getattr(job, "batch_id", None) is None:
+            stored["job", str(job.account_id), job.idempotency_key].add(str(job.id))
+    for batch in world.batches.values():
+        stored["batch", str(batch.account_id), batch.idempotency_key].add(str(batch.id))
     return [
-        *(f"key {key} was answered with {jobs}" for key, jobs in answered.items() if len(jobs) > 1),
-        *(f"key {key} made {jobs}" for key, jobs in stored.items() if len(jobs) > 1),
+        *(f"key {key} was answered with {ids}" for key, ids in answered.items() if len(ids) > 1),
+        *(f"key {key} made {ids}" for key, ids in stored.items() if len(ids) > 1),
     ]
+
+
+def run_twice(world: World) -> list[str]:
+    """Attempts that RunPod was given more than once, and jobs with two results."""
+    finished: dict[str, int] = defaultdict(int)
+    for attempt in world.attempts:
+        if attempt.state == "FINISHED":
+            finished[str(attempt.job_id)] += 1
+    completed = {job_id for job_id, job in world.jobs.items() if job.state == "COMPLETED"}
+    return [
+        *(f"attempt {a} was submitted {r['submits']}x" for a, r in world.runs.items()
+          if r["submits"] > 1),
+        *(f"job {job} has {n} results" for job, n in finished.items()
+          if job in completed and n > 1),
+    ]  # fmt: skip
+
+
+def disagreeing(world: World, records: Sequence[Record]) -> list[str]:
+    """Repeated requests that were answered differently."""
+    said: dict[str, set[str]] = defaultdict(set)
+    refused: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record.call not in ("order", "batch"):
+            continue
+        if record.outcome == "ok" and "said" in record.facts:
+            said[record.facts["key"]].add(record.facts["said"])
+        elif record.outcome == "refused" and record.facts["code"] not in TRANSIENT:
+            refused[record.facts["key"]].add(record.facts["code"])
+    alive = {
+        order.idempotency_key
+        for order in (*world.jobs.values(), *world.batches.values())
+        if order.state != "REJECTED"
+    }
+    return [
+        *(f"key {key} was told {len(answers)} stories" for key, answers in said.items()
+          if len(answers) > 1),
+        *(f"key {key} was refused ({codes}) and accepted" for key, codes in refused.items()
+          if key in said or key in alive),
+    ]  # fmt: skip
 
 
 def wrongly_charged(world: World, accounts: set[str]) -> list[str]:
@@ -121,91 +181,91 @@ def wrongly_charged(world: World, accounts: set[str]) -> list[str]:
     ]
 
 
-async def _drift(stack: dict[str, Any]) -> list[str]:
-    try:
-        await people.operate(stack, "credits", "audit")
-    except AssertionError as drift:
-        return [str(drift)]
-    return []
+def wrongly_granted(world: World, accounts: set[str]) -> list[str]:
+    """Accounts that were given anything but the free credits and those of every period paid for."""
+    periods = [ON_OFFER[plan].credits_monthly for plan in PLANS]
+    wrong = []
+    for account in accounts & world.plans.keys():
+        changes = world.plans[account]
+        due = FREE.credits_monthly
+        due += sum(periods[number % len(periods)] for number in range(changes))
+        if (granted := world.granted.get(account, 0)) != due:
+            wrong.append(f"{account}: {changes} periods are worth {due}, granted {granted}")
+    return wrong
 
 
-async def _wrong_results(stack: dict[str, Any], world: World) -> list[str]:
-    """Completed jobs without a result that decodes."""
-    environment = stack["environments"]["uploads"]
-    settings = StorageSettings(**{k.lower(): v for k, v in environment.items() if "S3_" in k})
-    done = [job for job in world.jobs.values() if job.state == "COMPLETED"]
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_storage(settings) as storage:
-            good = [await _is_good(storage, job, Path(folder)) for job in done]
-    return [str(job.id) for job, is_good in zip(done, good, strict=True) if not is_good]
+def wrong_objects(world: World) -> list[str]:
+    """Objects nobody owns, objects that are missing, and uploads in parts that never ended."""
+    needed = {key for key, why in world.owners.items() if why == "needed"}
+    return [
+        *(f"orphan {key}" for key in sorted(set(world.objects) - world.owners.keys())),
+        *(f"missing {key}" for key in sorted(needed - set(world.objects))),
+        *(f"open upload {key}" for key in world.open_uploads),
+    ]
 
 
-async def _is_good(storage: Storage, job: Row[Any], folder: Path) -> bool:
-    path = folder / str(job.id)
-    try:
-        await storage.download(job.result_key, path, bytes_max=RESULT_BYTES_MAX)
-    except NoSuchObject:
-        return False
-    return decodes(path)
+def wrong_feeds(world: World) -> list[str]:
+    """Feeds with a gap, without the end of a job, or with an end that came twice."""
+    wrong = []
+    ends: dict[tuple[str, str], int] = defaultdict(int)
+    for account, events in world.feeds.items():
+        numbers = [event.seq for event in events]
+        if numbers != list(range(1, len(numbers) + 1)):
+            wrong.append(f"{account}: {len(numbers)} events, up to {numbers[-1]}")
+        for event in events:
+            if event.type in ENDINGS.values():
+                ends[event.payload["job_id"], event.type] += 1
+    if not world.feeds:
+        return wrong
+    for job_id, job in world.jobs.items():
+        told = {kind: ends[job_id, kind] for kind in ENDINGS.values()}
+        due = {kind: int(ENDINGS.get(job.state) == kind) for kind in ENDINGS.values()}
+        if told != due:
+            wrong.append(f"job {job_id} is {job.state}, and its feed says {told}")
+    return wrong
 
 
-async def _parked(stack: dict[str, Any]) -> list[str]:
-    parked = []
-    async with await aio_pika.connect(stack["amqp_url"]) as connection:
-        channel = await connection.channel()
-        for service in SERVICES:
-            queue = await channel.get_queue(f"rk.dead.{service}")
-            while message := await queue.get(fail=False):
-                why = message.headers.get("x-reason")
-                parked.append(f"{service} {message.type} {message.message_id}: {why!r}")
-    return parked
+def misheard(world: World, heard: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Users whose open stream told them anything but their feed."""
+    wrong = []
+    for account, events in heard.items():
+        told = [(event.seq, event.type) for event in events]
+        due = [(event.seq, event.type) for event in world.feeds.get(account, ())]
+        if told != due:
+            missing, extra = len(set(due) - set(told)), len(told) - len(set(told) & set(due))
+            wrong.append(f"{account}: {missing} of {len(due)} events missing, {extra} too many")
+    return wrong
 
 
-async def _under_way(stack: dict[str, Any]) -> int:
-    count = 0
-    for service in SERVICES:
-        engine = people.engine_of(stack, service)
-        async with engine.connect() as connection:
-            statements = ["select count(*) from outbox"]
-            statements += [OPEN_WORK[service]] if service in OPEN_WORK else []
-            for statement in statements:
-                count += (await connection.execute(text(statement))).scalar_one()
-        await engine.dispose()
-    return count
+def bare_errors(errors: Sequence[ServerError], *, quiet_since_s: float) -> list[str]:
+    """Server errors that do not say when to try again, when no fault can excuse them."""
+    return [
+        f"{error.status} for {error.path} at {error.at_s:.1f} s"
+        for error in errors
+        if not error.says_when and error.at_s > quiet_since_s + EXCUSED_AFTER_FAULT_S
+    ]
 
 
-async def _world(stack: dict[str, Any]) -> World:
-    jobs = await _rows(stack, "processing", "select * from jobs")
-    spent = await _rows(
-        stack,
-        "credits",
-        "select account_id, sum(amount) as amount from movements where kind = 'capture' group by 1",
+def wasted_runs(world: World, *, excused: int = 0) -> tuple[int, int]:
+    """Runs that completed for nothing, and all that completed; nobody can help the excused."""
+    completed = {a: r["ends"].count("COMPLETED") for a, r in world.runs.items()}
+    cancelled = {job_id for job_id, job in world.jobs.items() if job.state == "CANCELLED"}
+    useful = sum(
+        1
+        for attempt in world.attempts
+        if completed.get(str(attempt.id))
+        and (attempt.state == "FINISHED" or str(attempt.job_id) in cancelled)
     )
-    accounts = await _rows(stack, "credits", "select id, held from accounts")
-    photos = await _rows(stack, "uploads", "select id, state from photos")
-    return World(
-        jobs={str(job.id): job for job in jobs},
-        captured={str(row.account_id): int(row.amount) for row in spent},
-        held={str(row.id): int(row.held) for row in accounts},
-        photos={str(row.id): row.state for row in photos},
-    )
+    total = sum(completed.values())
+    return max(0, total - useful - excused), total
 
 
-async def _rows(stack: dict[str, Any], service: str, statement: str) -> Sequence[Row[Any]]:
-    engine = people.engine_of(stack, service)
-    async with engine.connect() as connection:
-        rows = (await connection.execute(text(statement))).all()
-    await engine.dispose()
-    return rows
-
-
-async def states_of_jobs(stack: dict[str, Any]) -> list[str]:
-    """The state of every job there is."""
-    return [str(row.state) for row in await _rows(stack, "processing", "select state from jobs")]
-
-
-def _state(world: World, job_id: str) -> str:
-    return str(world.jobs[job_id].state)
+def too_much_waste(world: World) -> list[str]:
+    """More runs for nothing than two percent."""
+    wasted, total = wasted_runs(world)
+    if wasted <= max(WASTED_RUNS_IGNORED, WASTE_SHARE_MAX * total):
+        return []
+    return [f"{wasted} of {total} runs"]
 
 
 def verdict(found: dict[str, list[str]], facts: dict[str, Any]) -> str:
@@ -214,3 +274,30 @@ def verdict(found: dict[str, list[str]], facts: dict[str, Any]) -> str:
     details = {kind: items[:10] for kind, items in found.items() if items}
     document = {**facts, **counts, "anomalies": sum(counts.values()), "details": details}
     return json.dumps(document, indent=2)
+
+
+def _told(records: Sequence[Record]) -> dict[tuple[str, str], set[str]]:
+    """What was acknowledged, by the call and the kind of thing."""
+    told: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for record in records:
+        if record.outcome == "ok":
+            for name, value in record.facts.items():
+                told[record.call, name].add(value)
+    return told
+
+
+def _short_batches(world: World) -> list[str]:
+    """Batches that do not have all of their jobs."""
+    there: dict[str, int] = defaultdict(int)
+    for job in world.jobs.values():
+        if batch_id := getattr(job, "batch_id", None):
+            there[str(batch_id)] += 1
+    return [
+        f"batch {batch_id} has {there[batch_id]} of {batch.jobs} jobs"
+        for batch_id, batch in world.batches.items()
+        if there[batch_id] != batch.jobs
+    ]
+
+
+def _state(world: World, job_id: str) -> str:
+    return str(world.jobs[job_id].state)

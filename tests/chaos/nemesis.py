@@ -1,4 +1,4 @@
-"""Faults, by a seeded schedule: the same seed strikes the same parts at the same times."""
+"""Makes the planned faults happen, and keeps a diary of those that did."""
 
 import asyncio
 import json
@@ -6,8 +6,9 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,95 +16,187 @@ from urllib.parse import quote
 import asyncpg
 import httpx
 
-from deploy.local import broker
+from deploy.local import broker, database
+from tests.chaos.disk import Disk
+from tests.chaos.links import Links
+from tests.chaos.schedule import RUNPOD_FAULTS, Fault
 
-PAUSE_S = (0.5, 2.0)
-FROZEN_S = (0.5, 2.5)
-KILLED = (
-    *("uploads", "credits", "processing", "billing", "gateway"),
-    *("uploads-consumer", "credits-consumer", "processing-consumer", "gateway-consumer"),
-    *("relay", "dispatcher", "worker"),
-)
-# They take seconds to come back, so they are struck more rarely.
-KILLED_RARELY = ("postgres", "rabbitmq", "s3")
-RARELY = 0.08
-RUNPOD_FAULTS: tuple[dict[str, Any], ...] = (
-    {"lose_webhook": 2},
-    {"duplicate_webhook": 2},
-    {"fail_next": '{"class": "infra", "detail": "planned"}'},
-    {"answer_429": 2},
-    {"answer_500": 2},
-    {"garbage_output": 1},
-)
+FAILURES = {
+    "fail infra": "infra",
+    "fail oom": "oom",
+    "fail model": "model",
+}
+SLOW_S = (0.05, 0.3)
+LATE_S = 1.5
+CALL_TIMEOUT_S = 5.0
 
-Fault = Callable[[], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault that happened; seconds from the beginning of the run."""
+
+    kind: str
+    target: str
+    began_s: float
+    ended_s: float
 
 
 class Nemesis:
-    """Strikes one part after the other, and counts the faults by kind."""
+    """Strikes the running stack of one home."""
 
-    def __init__(self, home: Path, seed: int) -> None:
-        self._home, self._rng = home, random.Random(seed)
-        self.strikes: Counter[str] = Counter()
-        self.times: list[tuple[float, str]] = []
+    def __init__(
+        self, home: Path, links: Links, disk: Disk, *, seed: int, now_s: Callable[[], float]
+    ) -> None:
+        self._home, self._links, self._disk = home, links, disk
+        self._rng = random.Random(f"{seed}/nemesis")
+        self._now_s = now_s
+        self.strikes: list[Strike] = []
+        self.missed: Counter[str] = Counter()
 
-    async def rage(self, *, for_s: float, now_s: Callable[[], float]) -> None:
-        """One fault at a time, with pauses, until the time is over."""
-        ends_s = now_s() + for_s
-        while now_s() < ends_s:
-            await asyncio.sleep(self._rng.uniform(*PAUSE_S))
-            kind, fault = self._next()
-            self.times.append((now_s(), kind))
-            # A part that is already down cannot be struck: the schedule goes on.
-            with suppress(Exception):
-                await fault()
-                self.strikes[kind] += 1
+    @property
+    def by_kind(self) -> dict[str, int]:
+        return dict(sorted(Counter(strike.kind for strike in self.strikes).items()))
 
-    def _next(self) -> tuple[str, Fault]:
-        dice, victim = self._rng.random(), self._rng.choice(KILLED)
-        rare, frozen_s = self._rng.choice(KILLED_RARELY), self._rng.uniform(*FROZEN_S)
-        trouble = self._rng.choice(RUNPOD_FAULTS)
-        if dice < RARELY:
-            return f"kill {rare}", lambda: self._kill(rare)
-        if dice < 0.55:
-            return f"kill {victim}", lambda: self._kill(victim)
-        if dice < 0.70:
-            return "freeze", lambda: self._freeze(victim, frozen_s)
-        if dice < 0.85:
-            return f"runpod {next(iter(trouble))}", lambda: self._trouble_runpod(trouble)
-        if dice < 0.93:
-            return "cut database sessions", self._cut_sessions
-        return "cut broker connections", self._cut_connections
+    async def rage(self, faults: Iterable[Fault]) -> None:
+        """Let every fault happen at its time; those that last may overlap."""
+        began_s = self._now_s()
+        async with asyncio.TaskGroup() as lasting:
+            for fault in faults:
+                await asyncio.sleep(max(0.0, began_s + fault.at_s - self._now_s()))
+                lasting.create_task(self._strike(fault))
+
+    async def _strike(self, fault: Fault) -> None:
+        began_s = self._now_s()
+        try:
+            await self._happens(fault)
+        except Exception:  # noqa: BLE001  # a part that is down already cannot be struck
+            self.missed[fault.kind] += 1
+        else:
+            self.strikes.append(Strike(fault.kind, fault.target, began_s, self._now_s()))
+
+    async def _happens(self, fault: Fault) -> None:
+        verb, _, rest = fault.kind.partition(" ")
+        match verb:
+            case "kill":
+                os.kill(self._pid_of(fault.target), signal.SIGKILL)
+            case "freeze":
+                await self._freeze(fault.target, fault.lasts_s)
+            case "runpod":
+                await self._trouble_runpod(rest)
+            case _ if rest == "link":
+                await self._trouble_link(verb, fault)
+            case _:
+                await self._other(fault)
+
+    async def _other(self, fault: Fault) -> None:
+        others: dict[str, Callable[[], Awaitable[None]]] = {
+            "cut sessions": self._cut_sessions,
+            "close connections": self._close_connections,
+            "fill disk": lambda: self._disk.fill(fault.lasts_s),
+            "no workers": lambda: self._while_so({"no_workers": True}, fault.lasts_s),
+            "late runs": lambda: self._while_so({"delay_seconds": LATE_S}, fault.lasts_s),
+        }
+        await others[fault.kind]()
 
     def _state(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads((self._home / "state.json").read_text())
         return state
 
-    async def _kill(self, victim: str) -> None:
-        os.kill(self._state()["processes"][victim]["pid"], signal.SIGKILL)
+    def _pid_of(self, name: str) -> int:
+        return int(self._state()["processes"][name]["pid"])
 
-    async def _freeze(self, victim: str, for_s: float) -> None:
-        pid = self._state()["processes"][victim]["pid"]
-        os.kill(pid, signal.SIGSTOP)
+    async def _freeze(self, name: str, for_s: float) -> None:
+        frozen = _family(self._pid_of(name))
+        _signal(frozen, signal.SIGSTOP)
         try:
             await asyncio.sleep(for_s)
         finally:
-            os.kill(pid, signal.SIGCONT)
+            _signal(frozen, signal.SIGCONT)
 
-    async def _trouble_runpod(self, trouble: dict[str, Any]) -> None:
-        async with httpx.AsyncClient(timeout=5) as client:
-            await client.post(f"{self._state()['runpod_url']}/__faults", json=trouble)
+    async def _trouble_link(self, verb: str, fault: Fault) -> None:
+        link = self._links[fault.target]
+        if verb == "cut":
+            link.cut()
+            return
+        delay_s = self._rng.uniform(*SLOW_S)
+        changes: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
+            "slow": (lambda: link.slow(delay_s), lambda: link.slow(0)),
+            "stall": (link.stall, link.resume),
+            "refuse": (link.refuse, link.accept),
+            "mute": (link.mute, link.unmute),
+        }
+        begin, end = changes[verb]
+        begin()
+        try:
+            await asyncio.sleep(fault.lasts_s)
+        finally:
+            end()
+
+    async def _trouble_runpod(self, name: str) -> None:
+        if name == "forget a run":
+            await self._ask_emulator({"expire_job": await self._any_run()})
+        elif name in FAILURES:
+            planned = {"class": FAILURES[name], "detail": "planned"}
+            await self._ask_emulator({"fail_next": json.dumps(planned)})
+        else:
+            await self._ask_emulator({name: RUNPOD_FAULTS[name]})
+
+    async def _while_so(self, trouble: dict[str, Any], for_s: float) -> None:
+        await self._ask_emulator(trouble)
+        try:
+            await asyncio.sleep(for_s)
+        finally:
+            await self._ask_emulator({"no_workers": False, "delay_seconds": 0})
+
+    async def _ask_emulator(self, trouble: dict[str, Any]) -> None:
+        async with httpx.AsyncClient(timeout=CALL_TIMEOUT_S, trust_env=False) as client:
+            answer = await client.post(f"{self._state()['runpod_url']}/__faults", json=trouble)
+            answer.raise_for_status()
+
+    async def _any_run(self) -> str:
+        """The id of a run that RunPod has right now."""
+        url = database.database_url(self._state()["admin_database_url"], "rekindle")
+        connection = await asyncpg.connect(url, timeout=CALL_TIMEOUT_S)
+        try:
+            found = await connection.fetchval(
+                "select runpod_job_id from processing.attempts where state = 'RUNNING'"
+                " order by id desc limit 1"
+            )
+        finally:
+            await connection.close()
+        assert found
+        return str(found)
 
     async def _cut_sessions(self) -> None:
-        connection = await asyncpg.connect(self._state()["admin_database_url"], timeout=5)
-        await connection.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where usename in ('gateway', 'uploads', 'credits', 'processing', 'billing')"
+        connection = await asyncpg.connect(
+            self._state()["admin_database_url"], timeout=CALL_TIMEOUT_S
         )
-        await connection.close()
+        try:
+            await connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where usename in ('gateway', 'uploads', 'credits', 'processing', 'billing')"
+            )
+        finally:
+            await connection.close()
 
-    async def _cut_connections(self) -> None:
+    async def _close_connections(self) -> None:
         url = self._state()["amqp_management_url"]
         for one in await asyncio.to_thread(broker.call, url, "GET", "connections"):
             name = quote(one["name"], safe="")
-            await asyncio.to_thread(broker.call, url, "DELETE", f"connections/{name}")
+            with suppress(Exception):  # it may have gone meanwhile
+                await asyncio.to_thread(broker.call, url, "DELETE", f"connections/{name}")
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it started: PostgreSQL answers from children of its own."""
+    family = [pid]
+    for parent in family:
+        for listing in Path(f"/proc/{parent}/task").glob("*/children"):
+            family += [int(child) for child in listing.read_text().split()]
+    return family
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

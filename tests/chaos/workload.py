@@ -1,110 +1,257 @@
-"""Seeded users who upload, order, order again with the same key, cancel, and send nonsense."""
+"""Seeded users: they upload, order alone and in batches, order again with the same key, cancel,
+delete, look, fetch results, and send nonsense. Every answer is written down.
+"""
 
 import asyncio
+import hashlib
 import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import httpx
 from PIL import Image, UnidentifiedImageError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sdk.rekindle.client import Rekindle
+from sdk.rekindle.models import Batch, Job
 from sdk.rekindle.problems import RekindleError, RekindleProblem
+from services.billing import subscriptions
 from tests.chaos.history import History
 from tests.journeys import people, photos
 
-PLAN = "forever"
-PAUSE_S = (0.1, 1.0)
-CANCELLED, REPLAYED, NONSENSE, NEW_PHOTO = 0.08, 0.15, 0.10, 0.10
-SIDES = (200, 240)
-SIGN_UP_TRIES = 30
+PLANS = ("forever", "cherish")
+"""Given in turns: each change of plan brings the credits of a period."""
+
+PAUSE_S = (0.05, 0.6)
+KINDS = ("restore", "restore", "restore", "colourize", "restore_colourize")
+SIDES = (48, 96)
+PHOTOS_MIN, PHOTOS_MAX = 3, 12
+BATCH_PHOTOS = (2, 8)
+UNDONE_MAX = 10
+CANCELLED = 0.08
+ACTS = {
+    "order": 34,
+    "batch": 8,
+    "repeat": 10,
+    "look": 20,
+    "upload": 6,
+    "fetch": 5,
+    "delete": 1,
+    "nonsense": 4,
+}
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """An order as it was sent, to be sent again."""
+
+    key: str
+    kind: str
+    photo_ids: tuple[UUID, ...]
+    is_batch: bool
 
 
 class User:
     """One person with a plan, who keeps ordering until told to stop."""
 
-    def __init__(self, stack: dict[str, Any], history: History, rng: random.Random) -> None:
-        self._stack, self._history, self._rng = stack, history, rng
+    def __init__(
+        self, stack: dict[str, Any], history: History, rng: random.Random, billing: AsyncEngine
+    ) -> None:
+        self._stack, self._history, self._rng, self._billing = stack, history, rng, billing
         self._photos: list[UUID] = []
-        self._orders: list[tuple[str, UUID, str]] = []
+        self._orders: list[Ordered] = []
+        self._undone: list[UUID] = []
+        self._done: list[UUID] = []
+        self._plans = 0
 
     async def sign_up(self) -> None:
         """Before the faults begin: who cannot get in has no story to tell."""
-        self._client = await people.new_user(self._stack, plan=PLAN)
-        self._account = str((await self._client.me()).account_id)
+        self.client = await people.new_user(self._stack)
+        self.account = str((await self.client.me()).account_id)
+        # The SDK tries again by itself: what it was told in between is seen here only.
+        self.client._transport.http.event_hooks["response"] = [self._hear]
+        # First the free plan with its credits, so that what is granted can be told exactly.
+        await self.client.credits.balance()
+        async with self._billing.begin() as connection:
+            await subscriptions.open_free(connection, UUID(self.account))
+        await self._change_plan()
 
     async def live(self, folder: Path, stop: asyncio.Event) -> None:
-        async with self._client as client:
-            while not stop.is_set():
-                await self._act(client, folder)
-                await asyncio.sleep(self._rng.uniform(*PAUSE_S))
+        while not stop.is_set():
+            await self._act(folder)
+            await asyncio.sleep(self._rng.uniform(*PAUSE_S))
 
-    async def _act(self, client: Rekindle, folder: Path) -> None:
-        dice = self._rng.random()
-        if not self._photos or dice < NEW_PHOTO:
-            await self._upload(client, folder)
-        elif dice < NEW_PHOTO + NONSENSE:
-            await self._send_nonsense(client)
-        elif self._orders and dice < NEW_PHOTO + NONSENSE + REPLAYED:
-            await self._order(client, *self._rng.choice(self._orders))
-        else:
-            order = (str(uuid4()), self._rng.choice(self._photos), "restore")
-            self._orders.append(order)
-            await self._order(client, *order)
+    async def _act(self, folder: Path) -> None:
+        act = self._rng.choices(list(ACTS), weights=list(ACTS.values()))[0]
+        if len(self._photos) < PHOTOS_MIN:
+            act = "upload"
+        elif act in ("order", "batch") and len(self._undone) >= UNDONE_MAX:
+            act = "look"
+        acts: dict[str, Callable[[], Awaitable[object]]] = {
+            "order": self._order_new,
+            "batch": self._order_batch,
+            "repeat": self._repeat,
+            "look": self._look,
+            "upload": lambda: self._upload(folder),
+            "fetch": lambda: self._fetch(folder),
+            "delete": self._delete,
+            "nonsense": self._send_nonsense,
+        }
+        await acts[act]()
 
-    async def _upload(self, client: Rekindle, folder: Path) -> None:
+    async def _upload(self, folder: Path) -> None:
+        if len(self._photos) >= PHOTOS_MAX:
+            return
         path = folder / f"{uuid4()}.jpg"
         photos.jpeg(path, size=(self._rng.randint(*SIDES), self._rng.randint(*SIDES)))
-        since_s = self._history.now_s()
-        try:
-            photo = await client.photos.add(path)
-        except RekindleProblem as problem:
-            self._record("upload", "refused", since_s, code=problem.code)
-        except (RekindleError, OSError) as error:
-            self._record("upload", "unknown", since_s, error=repr(error)[:200])
-        else:
-            self._record("upload", "ok", since_s, photo=str(photo.id), state=photo.state)
-            if photo.state == "ready":
-                self._photos.append(photo.id)
+        photo = await self._recorded(
+            "upload",
+            self.client.photos.add(path),
+            lambda photo: {"photo": str(photo.id), "state": photo.state},
+        )
+        if photo and photo.state == "ready":
+            self._photos.append(photo.id)
 
-    async def _order(self, client: Rekindle, key: str, photo_id: UUID, kind: str) -> None:
-        since_s = self._history.now_s()
-        try:
-            job = await client.jobs.create(kind, [photo_id], idempotency_key=key)
-        except RekindleProblem as problem:
-            self._record("order", "refused", since_s, key=key, code=problem.code)
+    async def _order_new(self) -> None:
+        photo = self._rng.choice(self._photos)
+        await self._order(Ordered(self._key(), self._rng.choice(KINDS), (photo,), is_batch=False))
+
+    async def _order_batch(self) -> None:
+        number = min(self._rng.randint(*BATCH_PHOTOS), len(self._photos))
+        chosen = tuple(self._rng.sample(self._photos, number))
+        await self._order(Ordered(self._key(), "restore", chosen, is_batch=True))
+
+    async def _repeat(self) -> None:
+        if self._orders:
+            await self._order(self._rng.choice(self._orders))
+
+    async def _order(self, order: Ordered) -> None:
+        is_new = order not in self._orders
+        if is_new:
+            self._orders.append(order)
+        if order.is_batch:
+            await self._order_many(order, is_new=is_new)
             return
-        except (RekindleError, OSError) as error:
-            self._record("order", "unknown", since_s, key=key, error=repr(error)[:200])
+        job = await self._recorded(
+            "order",
+            self.client.jobs.create(order.kind, order.photo_ids, idempotency_key=order.key),
+            lambda job: {"job": str(job.id), "said": _unchanging(job)},
+            key=order.key,
+        )
+        if job and is_new:
+            self._undone.append(job.id)
+            if self._rng.random() < CANCELLED:
+                await self._recorded("cancel", self.client.jobs.cancel(job.id), job=str(job.id))
+
+    async def _order_many(self, order: Ordered, *, is_new: bool) -> None:
+        batch = await self._recorded(
+            "batch",
+            self.client.batches.create(order.kind, order.photo_ids, idempotency_key=order.key),
+            lambda batch: {"batch": str(batch.id), "said": _unchanging(batch)},
+            key=order.key,
+        )
+        if batch is None or not is_new:
             return
-        self._record("order", "ok", since_s, key=key, job=str(job.id))
         if self._rng.random() < CANCELLED:
-            await self._cancel(client, job.id)
+            cancelling = self.client.batches.cancel(batch.id)
+            await self._recorded("cancel batch", cancelling, batch=str(batch.id))
+        await self._recorded("read batch", self.client.batches.get(batch.id), batch=str(batch.id))
+        # Its jobs are looked at like any other; a few stand for all.
+        page = await self._recorded("list", self.client.jobs.list(limit=len(order.photo_ids)))
+        self._undone += [job.id for job in page.items if not job.ended] if page else []
 
-    async def _cancel(self, client: Rekindle, job_id: UUID) -> None:
+    async def _look(self) -> None:
+        if not self._undone:
+            return
+        job_id = self._undone[0]
+        job = await self._recorded(
+            "read",
+            self.client.jobs.get(job_id),
+            lambda job: {"state": job.state, "version": str(job.version)},
+            job=str(job_id),
+        )
+        if job is None:
+            return
+        self._undone.remove(job_id)
+        if not job.ended:
+            self._undone.append(job_id)
+        elif job.state == "completed":
+            self._done.append(job_id)
+
+    async def _fetch(self, folder: Path) -> None:
+        if not self._done:
+            return
+        job = await self._recorded("read", self.client.jobs.get(self._rng.choice(self._done)))
+        if job:
+            path = folder / f"{uuid4()}.png"
+            await self._recorded("fetch", self.client.jobs.download(job, path), job=str(job.id))
+            path.unlink(missing_ok=True)
+
+    async def _delete(self) -> None:
+        if len(self._photos) > PHOTOS_MIN:
+            photo = self._photos.pop(self._rng.randrange(len(self._photos)))
+            await self._recorded("delete", self.client.photos.delete(photo), photo=str(photo))
+
+    async def _send_nonsense(self) -> None:
+        nonsense = self._rng.choice(["resurrect", "restore"])
+        await self._recorded("nonsense", self.client.jobs.create(nonsense, [uuid4()]))
+
+    async def _change_plan(self) -> None:
+        """Someone pays: the credits of another period. At the operator's door, past the API."""
+        since_s = self._history.now_s()
+        plan = PLANS[self._plans % len(PLANS)]
+        try:
+            async with self._billing.begin() as connection:
+                account_id = UUID(self.account)
+                await subscriptions.give(connection, account_id=account_id, plan=plan)
+        except Exception as error:  # noqa: BLE001  # a killed Postgres raises from many families
+            self._record("plan", "unknown", since_s, plan=plan, error=repr(error)[:200])
+        else:
+            self._plans += 1
+            self._record("plan", "ok", since_s, plan=plan)
+
+    async def _recorded(
+        self,
+        call: str,
+        asking: Awaitable[Answer],
+        facts_of: Callable[[Answer], dict[str, str]] = lambda _: {},
+        **facts: str,
+    ) -> Answer | None:
+        """The answer, written down; None when it was a refusal, or none came."""
         since_s = self._history.now_s()
         try:
-            await client.jobs.cancel(job_id)
+            answer = await asking
         except RekindleProblem as problem:
-            self._record("cancel", "refused", since_s, job=str(job_id), code=problem.code)
-        except (RekindleError, OSError) as error:
-            self._record("cancel", "unknown", since_s, job=str(job_id), error=repr(error)[:200])
+            self._record(call, "refused", since_s, code=problem.code, **facts)
+            if problem.code == "insufficient-credits":
+                await self._change_plan()
+        except (RekindleError, httpx.HTTPError, OSError) as error:
+            self._record(call, "unknown", since_s, error=repr(error)[:200], **facts)
         else:
-            self._record("cancel", "ok", since_s, job=str(job_id))
-
-    async def _send_nonsense(self, client: Rekindle) -> None:
-        since_s = self._history.now_s()
-        try:
-            await client.jobs.create(self._rng.choice(["resurrect", "restore"]), [uuid4()])
-        except RekindleProblem as problem:
-            self._record("nonsense", "refused", since_s, code=problem.code)
-        except (RekindleError, OSError) as error:
-            self._record("nonsense", "unknown", since_s, error=repr(error)[:200])
-        else:
-            self._record("nonsense", "ok", since_s)
+            self._record(call, "ok", since_s, **facts, **facts_of(answer))
+            return answer
+        return None
 
     def _record(self, call: str, outcome: Any, since_s: float, **facts: str) -> None:
-        self._history.add(self._account, call, outcome, since_s=since_s, **facts)
+        self._history.add(self.account, call, outcome, since_s=since_s, **facts)
+
+    async def _hear(self, answer: httpx.Response) -> None:
+        path, says_when = answer.request.url.path, "retry-after" in answer.headers
+        if path.startswith("/v1/"):  # what S3 answers is its own affair
+            self._history.answered(answer.status_code, path, says_when=says_when)
+
+    def _key(self) -> str:
+        return str(UUID(int=self._rng.getrandbits(128), version=4))
+
+
+def _unchanging(answer: Job | Batch) -> str:
+    """What every answer to one order has to say alike, however often it is sent."""
+    said = answer.model_dump(mode="json", include={"id", "kind", "note", "price", "created_at"})
+    return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()[:16]
 
 
 def decodes(path: Path) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from deploy.local.runpod.faults import Faults
 from deploy.local.runpod.jobs import Job, JobBook, Policy, State
 from deploy.local.runpod.limits import RateLimits
+from deploy.local.runpod.runs import Runs
 from deploy.local.runpod.webhooks import WebhookSender
 
 SWEEP_SECONDS = 0.25
@@ -29,6 +30,7 @@ class Endpoint:
         self.id = endpoint_id
         self.faults = Faults()
         self.limits = RateLimits(clock)
+        self.runs = Runs()
         self.jobs = JobBook(clock, self._ended)
         self._clock = clock
         self._webhooks = webhooks or WebhookSender()
@@ -45,6 +47,7 @@ class Endpoint:
             sync=sync,
             delay_seconds=self.faults.delay_seconds,
         )
+        self.runs.submitted(job)
         if failure := self.faults.take_failure():
             job.ordained, job.error = State.FAILED, failure
         elif self.faults.happens("time_out_next"):
@@ -122,6 +125,7 @@ class Endpoint:
         await self._webhooks.close()
 
     def _ended(self, job: Job) -> None:
+        self.runs.ended(job)
         self.change()
         if job.webhook is None or self.faults.happens("lose_webhook"):
             return

@@ -1,6 +1,6 @@
-"""Set, see and clear faults: `/__faults`, for this machine only."""
+"""Set, see and clear faults: `/__faults`, for this machine only; and see what was run."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 
@@ -34,6 +34,11 @@ async def set_faults(wanted: Faults, endpoint: LocalEndpoint) -> Faults:
         endpoint.change()
     endpoint.faults.set(wanted)
     return endpoint.faults
+
+
+@router.get("/runs")
+async def read_runs(endpoint: LocalEndpoint) -> dict[str, dict[str, Any]]:
+    return endpoint.runs.view()
 
 
 @router.delete("")
