@@ -1,6 +1,6 @@
-"""The disk of the stack: a file system of its own in memory, so that it can be full.
+"""The disks of the stack: a file system in memory for each server, so that it can be full.
 
-It takes the right to mount, which root of a container mostly has. Without it the stack lives on
+It takes the right to mount, which root of a container mostly has. Without it the servers live on
 the machine's own disk, and filling it is refused and counted as missed.
 """
 
@@ -12,59 +12,58 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-BYTES = 6 * 1024**3
-"""A limit, not a cost: only what is written takes memory."""
+from tests.chaos.schedule import SERVERS
 
-LEFT_WHEN_FULL_BYTES = 64 * 1024
+BYTES = 3 * 1024**3
+"""A limit, not a cost: only what is written takes memory."""
 
 
 class CannotFill(Exception):  # noqa: N818  # says what happened
     """This machine lets us mount nothing."""
 
 
-class Disk:
+class Disks:
     """Where PostgreSQL, RabbitMQ and S3 keep their data."""
 
-    def __init__(self, folder: Path, *, is_ours: bool) -> None:
-        self._folder, self.is_ours = folder, is_ours
+    def __init__(self, folder: Path, *, are_ours: bool) -> None:
+        self._folder, self.are_ours = folder, are_ours
 
-    async def fill(self, for_s: float) -> None:
-        """Leave no room for a while: the limit falls to what is in use."""
-        if not self.is_ours:
+    async def fill(self, server: str, for_s: float, *, leave_bytes: int) -> None:
+        """Leave so little room for a while: the limit falls to what is in use, and that much."""
+        if not self.are_ours:
             raise CannotFill
-        used = shutil.disk_usage(self._folder).used
+        folder = self._folder / server
+        used = shutil.disk_usage(folder).used
         try:
-            _mount("remount", f"size={used + LEFT_WHEN_FULL_BYTES}", self._folder)
+            _mount("-o", f"remount,size={used + leave_bytes}", folder)
             await asyncio.sleep(for_s)
         finally:
-            _mount("remount", f"size={BYTES}", self._folder)
+            _mount("-o", f"remount,size={BYTES}", folder)
 
 
 @contextmanager
-def open_disk(folder: Path) -> Iterator[Disk]:
-    """Mount it, and take it away in the end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _unmount(folder)
+def open_disks(folder: Path) -> Iterator[Disks]:
+    """Mount them, and take them away in the end."""
+    places = [folder / server for server in SERVERS]
+    _unmount(places)
     try:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={BYTES}", "rekindle-chaos", folder],
-            check=True,
-            capture_output=True,
-        )
+        for place in places:
+            place.mkdir(parents=True, exist_ok=True)
+            _mount("-t", "tmpfs", "-o", f"size={BYTES}", "rekindle-chaos", place)
     except (OSError, subprocess.CalledProcessError):
-        yield Disk(folder, is_ours=False)
+        yield Disks(folder, are_ours=False)
         return
     try:
-        yield Disk(folder, is_ours=True)
+        yield Disks(folder, are_ours=True)
     finally:
-        _unmount(folder)
+        _unmount(places)
 
 
 def _mount(*options: str | Path) -> None:
-    *wishes, folder = options
-    subprocess.run(["mount", "-o", ",".join(map(str, wishes)), folder], check=True)
+    subprocess.run(["mount", *options], check=True, capture_output=True)
 
 
-def _unmount(folder: Path) -> None:
-    if os.path.ismount(folder):
-        subprocess.run(["umount", "--lazy", folder], check=True)
+def _unmount(places: list[Path]) -> None:
+    for place in places:
+        if os.path.ismount(place):
+            subprocess.run(["umount", "--lazy", place], check=True)

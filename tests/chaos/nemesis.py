@@ -17,7 +17,7 @@ import asyncpg
 import httpx
 
 from deploy.local import broker, database
-from tests.chaos.disk import Disk
+from tests.chaos.disk import Disks
 from tests.chaos.links import Links
 from tests.chaos.schedule import RUNPOD_FAULTS, Fault
 
@@ -26,6 +26,10 @@ FAILURES = {
     "fail oom": "oom",
     "fail model": "model",
 }
+FULL_BYTES = 64 * 1024
+ALARMING_BYTES = 100 * 1024 * 1024
+"""Less than RabbitMQ wants to be free: it stops who publishes, before the disk is full."""
+
 SLOW_S = (0.05, 0.3)
 LATE_S = 1.5
 CALL_TIMEOUT_S = 5.0
@@ -45,9 +49,9 @@ class Nemesis:
     """Strikes the running stack of one home."""
 
     def __init__(
-        self, home: Path, links: Links, disk: Disk, *, seed: int, now_s: Callable[[], float]
+        self, home: Path, links: Links, disks: Disks, *, seed: int, now_s: Callable[[], float]
     ) -> None:
-        self._home, self._links, self._disk = home, links, disk
+        self._home, self._links, self._disks = home, links, disks
         self._rng = random.Random(f"{seed}/nemesis")
         self._now_s = now_s
         self.strikes: list[Strike] = []
@@ -92,7 +96,10 @@ class Nemesis:
         others: dict[str, Callable[[], Awaitable[None]]] = {
             "cut sessions": self._cut_sessions,
             "close connections": self._close_connections,
-            "fill disk": lambda: self._disk.fill(fault.lasts_s),
+            "fill disk": lambda: self._fill_disk(fault.target, fault.lasts_s),
+            "disk alarm": lambda: self._disks.fill(
+                fault.target, fault.lasts_s, leave_bytes=ALARMING_BYTES
+            ),
             "no workers": lambda: self._while_so({"no_workers": True}, fault.lasts_s),
             "late runs": lambda: self._while_so({"delay_seconds": LATE_S}, fault.lasts_s),
         }
@@ -112,6 +119,13 @@ class Nemesis:
             await asyncio.sleep(for_s)
         finally:
             _signal(frozen, signal.SIGCONT)
+
+    async def _fill_disk(self, server: str, for_s: float) -> None:
+        await self._disks.fill(server, for_s, leave_bytes=FULL_BYTES)
+        if server == "rabbitmq":
+            # Whose disk fills up faster than it looks at it loses its quorum queues' processes, and
+            # refuses every message until an operator, or what watches it, restarts it.
+            os.kill(self._pid_of(server), signal.SIGKILL)
 
     async def _trouble_link(self, verb: str, fault: Fault) -> None:
         link = self._links[fault.target]

@@ -19,7 +19,7 @@ from deploy.local.home import Home
 from deploy.local.places import PRIVATE
 from tests.chaos import checker, listening, schedule, timeline
 from tests.chaos import world as worlds
-from tests.chaos.disk import Disk, open_disk
+from tests.chaos.disk import Disks, open_disks
 from tests.chaos.history import History
 from tests.chaos.links import Links, open_links
 from tests.chaos.listening import Listener
@@ -40,15 +40,15 @@ class Scale:
 
     users: int = 40
     listeners: int = 8
-    workers: int = 6
-    gpu_slots: int = 16
+    workers: int = 12
+    gpu_slots: int = 24
     pause_s: tuple[float, float] = (0.4, 2.4)
     calm_s: float = 40.0
     """How long the users go on after the last fault: longer than faults excuse errors."""
 
 
 FULL = Scale()
-SHORT = Scale(users=12, listeners=3, workers=3, gpu_slots=8, pause_s=(0.2, 1.0), calm_s=3.0)
+SHORT = Scale(users=12, listeners=3, workers=4, gpu_slots=8, pause_s=(0.2, 1.0), calm_s=3.0)
 
 
 @dataclass(slots=True)
@@ -72,16 +72,16 @@ def run(*, seed: int, faults_s: float, scale: Scale = FULL) -> dict[str, Any]:
 
 async def _run(home: Home, *, seed: int, faults_s: float, scale: Scale) -> dict[str, Any]:
     await _local("clean", home)
-    with open_disk(home.data) as disk:
+    with open_disks(home.data) as disks:
         async with open_links(home) as links, _stack(home, links, scale) as stack:
             history = History(home.folder / f"history-{seed}.jsonl")
-            nemesis = Nemesis(home.folder, links, disk, seed=seed, now_s=history.now_s)
+            nemesis = Nemesis(home.folder, links, disks, seed=seed, now_s=history.now_s)
             played = Played(history, nemesis, [])
             faults = schedule.plan(seed, for_s=faults_s, pause_s=scale.pause_s)
             await _play(stack, played, faults, seed=seed, scale=scale)
             world = await worlds.look(stack)
             history.close()
-    return _verdict(home, played, world, disk, seed=seed)
+    return _verdict(home, played, world, disks, seed=seed)
 
 
 @asynccontextmanager
@@ -149,7 +149,9 @@ async def _users(
     await billing.dispose()
 
 
-def _verdict(home: Home, played: Played, world: World, disk: Disk, *, seed: int) -> dict[str, Any]:
+def _verdict(
+    home: Home, played: Played, world: World, disks: Disks, *, seed: int
+) -> dict[str, Any]:
     history, nemesis = played.history, played.nemesis
     records = history.records
     heard = {one.account: [e for e in one.heard if not _is_sign(e)] for one in played.listeners}
@@ -175,7 +177,7 @@ def _verdict(home: Home, played: Played, world: World, disk: Disk, *, seed: int)
         "kinds": len(nemesis.by_kind),
         "faults_by_kind": nemesis.by_kind,
         "missed": dict(nemesis.missed),
-        "disk": "tmpfs" if disk.is_ours else "cannot be filled: no right to mount",
+        "disks": "tmpfs" if disks.are_ours else "cannot be filled: no right to mount",
         "gpu_runs": completed,
         "gpu_runs_wasted": wasted,
         "recovery_p50_s": percentile(recoveries, 0.5),

@@ -15,6 +15,9 @@ LINKS = (*SERVICES, "postgres", "amqp", "s3", "runpod")
 COPIES = 2
 
 SHORT_S, LONG_S = (0.5, 2.5), (2.0, 6.0)
+ALARM_S = (11.0, 15.0)
+"""RabbitMQ looks at its disk every ten seconds while there is much room."""
+
 AT_ONCE = (0.0, 0.0)
 RUNPOD_FAULTS = {
     "lose_webhook": 3,
@@ -85,7 +88,8 @@ DECK = (
     Card("mute link", LINKS, SHORT_S, weight=3),
     Card("cut sessions", ["postgres"]),
     Card("close connections", ["rabbitmq"]),
-    Card("fill disk", ["data"], SHORT_S),
+    Card("fill disk", SERVERS, SHORT_S, weight=2),
+    Card("disk alarm", ["rabbitmq"], ALARM_S),
     Card("no workers", ["runpod"], LONG_S),
     Card("late runs", ["runpod"], LONG_S),
     *(Card(f"runpod {fault}", ["runpod"]) for fault in RUNPOD_FAULTS),
