@@ -14,8 +14,12 @@ CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30
 POOL_WAIT_S = 10
 
-RETRIED_SQLSTATES = {"40001", "40P01", "57P01", "57P02", "57P03", "53300"}
-"""Serialization failure, deadlock, server going down or coming up, too many connections."""
+RETRIED_SQLSTATES = {
+    *("40001", "40P01"),  # serialization failure, deadlock
+    *("57P01", "57P02", "57P03"),  # the server goes down or comes up
+    *("53100", "53200", "53300"),  # its disk or memory is full, or it has too many connections
+}
+"""What passes by itself, or when an operator has made room."""
 
 Connection = AsyncConnection
 

@@ -48,6 +48,16 @@ async def test_a_killed_session_is_worth_a_retry_and_the_pool_heals(engine: Asyn
             assert (await connection.execute(text("select 1"))).scalar_one() == 1
 
 
+@pytest.mark.parametrize("code", ["53100", "53200"], ids=["disk", "memory"])
+async def test_a_full_server_is_worth_a_retry(engine: AsyncEngine, code: str) -> None:
+    full = f"do $$ begin raise exception 'full' using errcode = '{code}'; end $$"
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError) as failed:
+            await connection.execute(text(full))
+
+    assert is_transient(failed.value)
+
+
 def test_the_errors_of_a_killed_server_are_worth_a_retry() -> None:
     assert is_transient(asyncpg.InternalClientError("got result for unknown protocol state"))
     assert not is_transient(ValueError())
