@@ -17,7 +17,7 @@ from sqlalchemy import Row, text
 from contracts.message import Tier
 from services.kit.db import Connection
 from services.processing import budgets
-from services.processing.dispatching import RUNS_PER_ACCOUNT_MAX, runs_max
+from services.processing.dispatching import RUNS_PER_ACCOUNT_MAX, STANDARD_EACH, runs_max
 
 LANES_SAMPLED = 500
 OWN_JOBS_MAX = 10_000
@@ -87,8 +87,7 @@ class Line:
     def _starts_in_s(self, position: int, rank: int) -> float:
         pace = self.slots / self.run_s
         # The tier moves as fast as the other leaves it room, and never slower than its share.
-        share = runs_max(self.slots)[_OTHER[self.tier]]
-        tier_pace = max((self.slots - share) / self.run_s, pace - self.other_tier_per_s)
+        tier_pace = max(self._share() * pace, pace - self.other_tier_per_s)
         # Those who are still to come take turns as well: before what is deep in one's own line.
         overtaken = self.arrivals_per_s * rank / (rank + OVERTAKEN_HALF)
         own_pace = max(tier_pace - overtaken, tier_pace / (self.lanes_in_all + 1))
@@ -96,6 +95,13 @@ class Line:
         own_cap = RUNS_PER_ACCOUNT_MAX[self.tier]
         by_cap = max(0, rank + 1 + self.own_runs - own_cap) * self.run_s / own_cap
         return max(by_line, by_cap)
+
+    def _share(self) -> float:
+        """The part of all starts that the other tier cannot take."""
+        if self.slots == 1:  # nothing can be kept free: the tiers take turns
+            each = 1 / STANDARD_EACH
+            return each if self.tier == "standard" else 1 - each
+        return 1 - runs_max(self.slots)[_OTHER[self.tier]] / self.slots
 
 
 _OWN = text(
