@@ -25,6 +25,7 @@ from services.gateway.upstream import (
 )
 from services.gateway.visitors import ANYONE, JobMaker, Reader, Writer
 from services.kit.client import Answer
+from services.kit.problems import NotFound
 
 router = APIRouter(
     prefix="/v1", tags=["jobs"], generate_unique_id_function=lambda route: route.name
@@ -53,9 +54,16 @@ async def make_job(request: Request, visitor: JobMaker, gateway: Gateway) -> Res
     photo_ids = read_body(schemas.JobRequest, await request.body()).photo_ids
 
     async def order(attempt: Attempt, body: bytes) -> Answer:
-        if refusal := await _refusal_of_photos(gateway, attempt.account_id, photo_ids):
-            return refusal
-        return await forward_order(gateway, "/v1/jobs", attempt, body)
+        refusal = await _refusal_of_photos(gateway, attempt.account_id, photo_ids)
+        if refusal is None:
+            return await forward_order(gateway, "/v1/jobs", attempt, body)
+        # The first answer to this order may have been lost, and its photo have gone since then.
+        again = await forward_order(gateway, "/v1/jobs/again", attempt, body)
+        if again.status != NotFound.status:
+            return again
+        if isinstance(refusal, PhotoUnusable):
+            raise refusal
+        return refusal
 
     return await answer_once(request, gateway, visitor.account_id, ROUTE, order)
 
@@ -117,7 +125,7 @@ async def cancel_job(job_id: UUID, visitor: Writer, gateway: Gateway) -> Respons
 
 async def _refusal_of_photos(
     gateway: Parts, account_id: UUID, photo_ids: list[UUID]
-) -> Answer | None:
+) -> Answer | PhotoUnusable | None:
     """What uploads says against the photos: not there, somebody else's, or refused."""
     answers = await asyncio.gather(
         *(
@@ -130,5 +138,5 @@ async def _refusal_of_photos(
             return answer
         photo: dict[str, Any] = json.loads(answer.body)
         if photo["state"] == "rejected":
-            raise PhotoUnusable(UUID(photo["id"]), reason=photo["problem"])
+            return PhotoUnusable(UUID(photo["id"]), reason=photo["problem"])
     return None

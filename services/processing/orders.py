@@ -71,14 +71,22 @@ async def place(
     if job is None:
         await require_photos(engine, order.photo_ids, account_id=account_id)
         job = await _begin(engine, order, kind, account_id, idempotency_key)
-    if job.body_sha256 != order.sha256:
-        raise IdempotencyKeyReused
-    if job.state == "PENDING_HOLD":
-        await settle(engine, holds, job)
-        job = await _find(engine, account_id, idempotency_key)
-        assert job is not None
-    _refuse_if_rejected(job)
-    return UUID(str(job.id))
+    return await _settled(engine, holds, order, job)
+
+
+async def place_again(
+    engine: AsyncEngine, holds: Holds, order: Order, *, account_id: UUID, idempotency_key: str
+) -> UUID:
+    """The id of the job that this order made before, whatever has become of its photos.
+
+    Raises:
+        NotFound: It made none.
+
+    """
+    job = await _find(engine, account_id, idempotency_key)
+    if job is None:
+        raise NotFound
+    return await _settled(engine, holds, order, job)
 
 
 async def settle(engine: AsyncEngine, holds: Holds, job: Row[Any]) -> None:
@@ -182,6 +190,18 @@ async def _begin(
     job = job or await _find(engine, account_id, idempotency_key)
     assert job is not None
     return job
+
+
+async def _settled(engine: AsyncEngine, holds: Holds, order: Order, job: Row[Any]) -> UUID:
+    if job.body_sha256 != order.sha256:
+        raise IdempotencyKeyReused
+    settled: Row[Any] | None = job
+    if job.state == "PENDING_HOLD":
+        await settle(engine, holds, job)
+        settled = await _find(engine, job.account_id, job.idempotency_key)
+    assert settled is not None
+    _refuse_if_rejected(settled)
+    return UUID(str(settled.id))
 
 
 async def _find(engine: AsyncEngine, account_id: UUID, idempotency_key: str) -> Row[Any] | None:
