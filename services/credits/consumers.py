@@ -1,6 +1,11 @@
-"""What credits does when it hears a message, and what it sweeps up without one."""
+"""What credits does when it hears a message, and what it sweeps up without one.
+
+Delivered jobs are what it hears of most; those that arrive together are paid for together.
+"""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import structlog
 from faststream.rabbit import RabbitBroker
@@ -10,10 +15,12 @@ from contracts.billing.v1 import PlanChanged
 from contracts.message import Message
 from contracts.processing.v1 import JobCancelled, JobCompleted, JobFailed, JobRejected
 from services.credits import accounts, holds
-from services.kit import bus, inbox
+from services.kit import bus, inbox, telemetry
+from services.kit.bus import Heard
+from services.kit.db import Connection
 
 QUEUE = "rk.credits.events"
-PREFETCH = 16
+PREFETCH = 50
 SWEEP_EVERY_S = 60
 SWEEP_BATCH = 200
 
@@ -21,40 +28,43 @@ log = structlog.get_logger()
 
 
 def listen(broker: RabbitBroker, engine: AsyncEngine) -> None:
-    bus.listen(broker, engine, queue=QUEUE, prefetch=PREFETCH, handlers=HANDLERS)
+    bus.listen_together(
+        broker, engine, queue=QUEUE, prefetch=PREFETCH, messages=(JobCompleted, *RARE), act=act
+    )
 
 
-async def capture(job: JobCompleted, delivery: bus.Delivery) -> None:
-    async with delivery.transaction() as connection:
-        await holds.capture(connection, job_id=job.job_id)
+async def act(connection: Connection, heard: Sequence[Heard]) -> None:
+    """Spend the holds of all jobs that were delivered at once, then do the rest one by one."""
+    delivered = {
+        message.job_id: delivery.cause
+        for message, delivery in heard
+        if isinstance(message, JobCompleted)
+    }
+    if delivered:
+        await holds.capture(connection, delivered)
+    for message, delivery in heard:
+        if type(message) in RARE:
+            with telemetry.caused_by(delivery.cause, doing=f"{QUEUE} {message.type}"):
+                await RARE[type(message)](connection, message)
 
 
-async def release_failed(job: JobFailed, delivery: bus.Delivery) -> None:
-    async with delivery.transaction() as connection:
-        await holds.release(connection, job_id=job.job_id)
+async def release_failed(connection: Connection, job: JobFailed) -> None:
+    await holds.release(connection, job_id=job.job_id)
 
 
-async def release_cancelled(job: JobCancelled, delivery: bus.Delivery) -> None:
-    async with delivery.transaction() as connection:
-        await holds.release(connection, job_id=job.job_id, reason="Returned: you stopped the job")
+async def release_cancelled(connection: Connection, job: JobCancelled) -> None:
+    await holds.release(connection, job_id=job.job_id, reason="Returned: you stopped the job")
 
 
-async def release_rejected(job: JobRejected, delivery: bus.Delivery) -> None:
-    async with delivery.transaction() as connection:
-        await holds.release(connection, job_id=job.job_id, reason="Returned: the job never started")
+async def release_rejected(connection: Connection, job: JobRejected) -> None:
+    await holds.release(connection, job_id=job.job_id, reason="Returned: the job never started")
 
 
-async def change_plan(change: PlanChanged, delivery: bus.Delivery) -> None:
-    async with delivery.transaction() as connection:
-        await accounts.change_plan(connection, change)
-
-
-HANDLERS: dict[type[Message], bus.Handler] = {
-    JobCompleted: capture,
+RARE: dict[type[Message], Callable[[Connection, Any], Awaitable[None]]] = {
     JobFailed: release_failed,
     JobCancelled: release_cancelled,
     JobRejected: release_rejected,
-    PlanChanged: change_plan,
+    PlanChanged: accounts.change_plan,
 }
 
 

@@ -8,6 +8,7 @@
 Each change is one guarded UPDATE of the hold: whoever comes second changes nothing.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -22,6 +23,7 @@ from contracts.credits.v1 import HoldCaptured, HoldExpired, HoldPlaced, HoldRele
 from services.credits import accounts, ledger
 from services.credits.errors import HoldClosed, HoldDiffers, InsufficientCredits
 from services.credits.models import HoldState, Movement, holds, uncollected
+from services.kit import outbox, telemetry
 from services.kit.db import Connection, uuid7
 from services.kit.outbox import say
 
@@ -42,6 +44,27 @@ _PLACE = sa.text(
         cast(:amount as integer), :reason, :text, coalesce(cast(:at as timestamptz), now()),
         cast(:ttl as interval)
     )
+    """
+)
+# Holds and accounts are locked in one order each: two who capture cannot wait for each other.
+_CAPTURE = sa.text(
+    """
+    with wanted as (
+        select * from unnest(cast(:job_ids as uuid[]), cast(:movement_ids as uuid[]))
+            wanted(job_id, movement_id)
+    ), due as (
+        select job_id from holds where job_id = any(:job_ids) and state = 'held'
+        order by job_id for update
+    ), captured as (
+        update holds set state = 'captured' from due where holds.job_id = due.job_id
+        returning holds.*
+    )
+    select hold.job_id, hold.account_id, hold.amount, moved.version, moved.available
+    from (select * from captured join wanted using (job_id) order by account_id, job_id) hold
+    cross join lateral move(
+        hold.movement_id, hold.account_id, 'capture', 'held', 'spent', hold.amount, hold.job_id,
+        null, 'Spent on “' || hold.reason || '”', coalesce(cast(:at as timestamptz), now())
+    ) moved
     """
 )
 _EXPIRED = sa.text(
@@ -98,15 +121,24 @@ async def place(
             raise HoldDiffers("This job has a hold of another amount or for another account.")
 
 
-async def capture(connection: Connection, *, job_id: UUID, at: datetime | None = None) -> None:
-    """Spend a hold: the job was delivered."""
-    hold = await _close(connection, job_id, HoldState.HELD, HoldState.CAPTURED)
-    if not hold:
-        await _capture_late(connection, job_id, at=at)
-        return
-    moved = await _move(connection, Movement.CAPTURE, hold, f"Spent on “{hold.reason}”", at=at)
-    assert moved, job_id
-    await say(connection, HoldCaptured(**_facts(hold, moved)), about=hold.account_id)
+async def capture(
+    connection: Connection, delivered: Mapping[UUID, telemetry.Cause], *, at: datetime | None = None
+) -> None:
+    """Spend the holds of jobs that were delivered, all at once; each is said with its cause."""
+    arguments = {
+        "job_ids": list(delivered),
+        "movement_ids": [uuid7() for _ in delivered],
+        "at": at,
+    }
+    spent = (await connection.execute(_CAPTURE, arguments)).all()
+    captured = [HoldCaptured(**_facts(hold, hold)) for hold in spent]
+    for job_id in delivered.keys() - {hold.job_id for hold in spent}:
+        captured += await _capture_late(connection, job_id, at=at)
+    said = [
+        outbox.event(event, about=event.account_id, cause=delivered[event.job_id])
+        for event in captured
+    ]
+    await outbox.write(connection, said)
 
 
 async def release(
@@ -160,7 +192,9 @@ async def expire_old(engine: AsyncEngine, *, batch: int, at: datetime | None = N
     return len(due)
 
 
-async def _capture_late(connection: Connection, job_id: UUID, *, at: datetime | None) -> None:
+async def _capture_late(
+    connection: Connection, job_id: UUID, *, at: datetime | None
+) -> list[HoldCaptured]:
     """The job was delivered although its hold had expired; what is delivered stays delivered."""
     h = holds.c
     expired = sa.select(holds).where(h.job_id == job_id, h.state == HoldState.EXPIRED)
@@ -171,12 +205,11 @@ async def _capture_late(connection: Connection, job_id: UUID, *, at: datetime | 
     )
     if not hold or written_off:
         log.warning("capture.ignored", job_id=str(job_id))
-        return
+        return []
     reason = f"Spent on “{hold.reason}”, delivered after its credits had come back"
     if moved := await _move(connection, Movement.CAPTURE_LATE, hold, reason, at=at):
         await _close(connection, job_id, HoldState.EXPIRED, HoldState.CAPTURED)
-        await say(connection, HoldCaptured(**_facts(hold, moved)), about=hold.account_id)
-        return
+        return [HoldCaptured(**_facts(hold, moved))]
     log.warning("capture.uncollected", job_id=str(job_id), amount=hold.amount)
     await connection.execute(
         insert(uncollected).values(
@@ -186,6 +219,7 @@ async def _capture_late(connection: Connection, job_id: UUID, *, at: datetime | 
             created_at=at or sa.func.now(),
         )
     )
+    return []
 
 
 async def _close(
@@ -210,7 +244,7 @@ async def _move(
     )
 
 
-def _facts(hold: Row[Any], moved: ledger.Moved) -> dict[str, Any]:
+def _facts(hold: Row[Any], moved: ledger.Moved | Row[Any]) -> dict[str, Any]:
     return {
         "account_id": hold.account_id,
         "version": moved.version,

@@ -1,56 +1,48 @@
-"""The message door: every event that concerns a user becomes a row of the user's feed."""
+"""The message door: every event that concerns a user becomes a row of the user's feed.
+
+Of all messages most come here, so those that arrive together become rows together.
+"""
 
 import asyncio
-from functools import partial
-from uuid import UUID
-from weakref import WeakValueDictionary
+from collections.abc import Sequence
 
 import structlog
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.catalog import EVENTS_HEARD
-from contracts.message import Message
 from services.gateway import feed, idempotency, nudges, sessions
 from services.gateway.settings import ConsumerSettings
 from services.kit import bus, inbox
-from services.kit.bus import Delivery
-from services.kit.db import create_engine
+from services.kit.bus import Heard
+from services.kit.db import Connection, create_engine
 
 QUEUE = "rk.gateway.events"
-PREFETCH = 20
+PREFETCH = 50
 SWEEP_EVERY_S = 600
 
 log = structlog.get_logger()
 
 
-class Turns:
-    """One at a time per account, in the order of arrival; different accounts side by side."""
-
-    def __init__(self) -> None:
-        self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
-
-    def of(self, account_id: UUID) -> asyncio.Lock:
-        """The account's turn, which exists for as long as somebody waits for it."""
-        lock = self._locks.get(account_id)
-        if lock is None:
-            lock = self._locks[account_id] = asyncio.Lock()
-        return lock
-
-
-async def hear(broker: RabbitBroker, turns: Turns, message: Message, delivery: Delivery) -> None:
-    """Write the event into the feed, then tell the streams."""
-    account_id: UUID = message.account_id  # type: ignore[attr-defined]  # all that we hear have it
-    async with turns.of(account_id), delivery.transaction() as connection:
-        await feed.append(connection, account_id, message, time=delivery.envelope.time)
-    await nudges.send(broker, account_id)
-
-
 def attach(broker: RabbitBroker, engine: AsyncEngine) -> None:
     """Listen to everything the gateway hears."""
-    handler = partial(hear, broker, Turns())
-    handlers: dict[type[Message], bus.Handler] = dict.fromkeys(EVENTS_HEARD["gateway"], handler)
-    bus.listen(broker, engine, queue=QUEUE, prefetch=PREFETCH, handlers=handlers)
+
+    async def append(connection: Connection, heard: Sequence[Heard]) -> None:
+        """Write events into the feeds; whoever streams one is told when that is committed."""
+        await feed.append(connection, [(message, d.envelope.time) for message, d in heard])
+
+    async def nudge(heard: Sequence[Heard]) -> None:
+        await nudges.send(broker, {feed.account_of(message) for message, _ in heard})
+
+    bus.listen_together(
+        broker,
+        engine,
+        queue=QUEUE,
+        prefetch=PREFETCH,
+        messages=EVENTS_HEARD["gateway"],
+        act=append,
+        then=nudge,
+    )
 
 
 async def sweep(engine: AsyncEngine) -> None:

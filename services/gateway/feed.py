@@ -4,7 +4,7 @@ Replay and live use the same query, so that nothing can fall between them. What 
 field by field: an event may gain an internal field without anyone seeing it.
 """
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,16 +51,26 @@ SHOWN: dict[type[Message], tuple[str, ...]] = {
     billing.PlanChanged: ("version", "plan", "tier", "credits_monthly"),
 }
 
+# Counters are locked in one order, so that two writers of the same accounts cannot wait for each
+# other; the numbers within an account follow the order of the events given.
 _APPEND = text(
     """
-    with counted as (
-        insert into feeds as feed (account_id, last_seq) values (:account_id, 1)
-        on conflict (account_id) do update set last_seq = feed.last_seq + 1
+    with heard as (
+        select *, row_number() over (partition by account_id order by number) as nth
+        from unnest(
+            cast(:account_ids as uuid[]), cast(:types as text[]), cast(:times as timestamptz[]),
+            cast(:payloads as text[])
+        ) with ordinality heard(account_id, type, time, payload, number)
+    ), counted as (
+        insert into feeds as feed (account_id, last_seq)
+        select account_id, count(*) from heard group by account_id order by account_id
+        on conflict (account_id) do update set last_seq = feed.last_seq + excluded.last_seq
         returning account_id, last_seq
     )
     insert into user_events (account_id, seq, type, time, payload)
-    select account_id, last_seq, :type, :time, cast(:payload as jsonb) from counted
-    returning seq
+    select account_id, last_seq - (count(*) over (partition by account_id)) + nth, type, time,
+        cast(payload as jsonb)
+    from heard join counted using (account_id)
     """
 )
 _LAST = text("select last_seq from feeds where account_id = :account_id")
@@ -95,25 +105,29 @@ def name_of(message: type[Message]) -> str:
     return message.type.rpartition(".")[0]
 
 
-def shown(message: Message) -> dict[str, Any]:
-    """What the user may see of an event."""
-    return message.model_dump(mode="json", include=set(SHOWN[type(message)]))
+def shown(message: Message) -> str:
+    """What the user may see of an event, as JSON."""
+    return message.model_dump_json(include=set(SHOWN[type(message)]))
 
 
-async def append(
-    connection: Connection, account_id: UUID, message: Message, *, time: datetime
-) -> int:
-    """Add an event to its account's feed; its number.
+def account_of(message: Message) -> UUID:
+    """Whose feed an event belongs to; all that the gateway hears says so."""
+    account_id: UUID = message.account_id  # type: ignore[attr-defined]
+    return account_id
+
+
+async def append(connection: Connection, heard: Sequence[tuple[Message, datetime]]) -> None:
+    """Add events to the feeds of their accounts, in this order.
 
     Writers of one account wait for one another, so that a higher number is never visible first.
     """
-    row = {
-        "account_id": account_id,
-        "type": name_of(type(message)),
-        "time": time,
-        "payload": json.dumps(shown(message)),
+    rows = {
+        "account_ids": [account_of(message) for message, _ in heard],
+        "types": [name_of(type(message)) for message, _ in heard],
+        "times": [time for _, time in heard],
+        "payloads": [shown(message) for message, _ in heard],
     }
-    return int((await connection.execute(_APPEND, row)).scalar_one())
+    await connection.execute(_APPEND, rows)
 
 
 async def place(connection: Connection, account_id: UUID, *, seen: int | None) -> tuple[int, bool]:

@@ -54,16 +54,14 @@ async def make_job(request: Request, visitor: JobMaker, gateway: Gateway) -> Res
     photo_ids = read_body(schemas.JobRequest, await request.body()).photo_ids
 
     async def order(attempt: Attempt, body: bytes) -> Answer:
+        answer = await forward_order(gateway, "/v1/jobs", attempt, body)
+        if answer.status != NotFound.status:
+            return answer
+        # Processing does not know a photo: uploads knows why, or processing has yet to hear of it.
         refusal = await _refusal_of_photos(gateway, attempt.account_id, photo_ids)
-        if refusal is None:
-            return await forward_order(gateway, "/v1/jobs", attempt, body)
-        # The first answer to this order may have been lost, and its photo have gone since then.
-        again = await forward_order(gateway, "/v1/jobs/again", attempt, body)
-        if again.status != NotFound.status:
-            return again
         if isinstance(refusal, PhotoUnusable):
             raise refusal
-        return refusal
+        return refusal or await forward_order(gateway, "/v1/jobs?patient=true", attempt, body)
 
     return await answer_once(request, gateway, visitor.account_id, ROUTE, order)
 

@@ -7,6 +7,7 @@ has a queue of its own that goes away with it.
 import asyncio
 import os
 import secrets
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +28,12 @@ PREFIX = "user."
 log = structlog.get_logger()
 
 
-async def send(broker: RabbitBroker, account_id: UUID) -> None:
-    """Tell whoever streams this account's feed to look; that nobody does is no error."""
+async def send(broker: RabbitBroker, account_ids: Collection[UUID]) -> None:
+    """Tell whoever streams these accounts' feeds to look; that nobody does is no error."""
+    await asyncio.gather(*(_send(broker, account_id) for account_id in account_ids))
+
+
+async def _send(broker: RabbitBroker, account_id: UUID) -> None:
     try:
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await broker.publish(

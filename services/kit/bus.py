@@ -16,10 +16,8 @@ A handler does its work in `delivery.transaction()`, where the inbox makes redel
 """
 
 import asyncio
-import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -34,7 +32,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Envelope, Message
 from services.kit import inbox, telemetry
+from services.kit.coalescing import Coalesced
 from services.kit.db import Connection, is_transient
+from services.kit.inbox import AlreadyHandled, Delivery
 
 CONFIRM_TIMEOUT_S = 10
 CONNECT_RETRY_S = 1
@@ -65,31 +65,14 @@ class Transient(Exception):  # noqa: N818  # it says how the failure is to be tr
     """The same message may succeed later; deliver it again after a pause."""
 
 
-class AlreadyHandled(Exception):  # noqa: N818  # not a fault: the message is acknowledged
-    """The inbox knows this message; there is nothing to do."""
-
-
 class NotUnderstood(Exception):  # noqa: N818  # the message is parked, not retried
     """No handler for this type, or a body that is not what its type promises."""
 
 
-class Delivery:
-    """One arrival of a message, and the transactions its handler may use."""
-
-    def __init__(self, engine: AsyncEngine, consumer: str, envelope: Envelope) -> None:
-        self.engine, self.consumer, self.envelope = engine, consumer, envelope
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """The transaction that acts on this message, once: it claims the inbox row first."""
-        async with self.engine.begin() as connection:
-            news = await inbox.claim(connection, consumer=self.consumer, event_id=self.envelope.id)
-            if not news:
-                raise AlreadyHandled
-            yield connection
-
-
 Handler = Callable[[Any, Delivery], Awaitable[None]]
+Heard = tuple[Any, Delivery]
+Act = Callable[[Connection, Sequence[Heard]], Awaitable[None]]
+Then = Callable[[Sequence[Heard]], Awaitable[None]]
 
 
 class RetryMiddleware(BaseMiddleware):
@@ -201,11 +184,10 @@ def listen(
         if envelope.type not in by_type:
             raise NotUnderstood(f"{queue} does not hear {envelope.type}")
         model, handler = by_type[envelope.type]
-        cause = telemetry.Cause(envelope.correlationid, envelope.id, envelope.traceparent)
-        with telemetry.caused_by(cause, doing=f"{queue} {envelope.type}"):
+        delivery = Delivery(engine, queue, envelope)
+        with telemetry.caused_by(delivery.cause, doing=f"{queue} {envelope.type}"):
             try:
-                body = model.model_validate(envelope.data)
-                await handler(body, Delivery(engine, queue, envelope))
+                await handler(model.model_validate(envelope.data), delivery)
             except AlreadyHandled:
                 log.info("message.duplicate", message_id=str(envelope.id), type=envelope.type)
 
@@ -218,13 +200,56 @@ def listen(
     )(on_delivery)
 
 
+def listen_together(
+    broker: RabbitBroker,
+    engine: AsyncEngine,
+    *,
+    queue: str,
+    prefetch: int,
+    messages: Collection[type[Message]],
+    act: Act,
+    then: Then | None = None,
+) -> None:
+    """Act on what arrives together in one transaction, up to `prefetch` messages at a time."""
+    hear = together(engine, size_max=prefetch, act=act, then=then)
+    handlers = dict.fromkeys(messages, hear)
+    listen(broker, engine, queue=queue, prefetch=prefetch, handlers=handlers)
+
+
+def together(engine: AsyncEngine, *, size_max: int, act: Act, then: Then | None = None) -> Handler:
+    """Let messages that are being handled at the same time share a transaction.
+
+    `act` gets those the inbox did not know, in the order of their arrival. It may be called again
+    with fewer of them, in a new transaction, so it does nothing that a rollback would not undo.
+    `then` is for what may happen only once that is committed, and may be lost.
+    """
+
+    async def work(heard: Sequence[Heard]) -> Sequence[None]:
+        unique = {delivery.claim: (message, delivery) for message, delivery in heard}
+        async with engine.begin() as connection:
+            claimed = await inbox.claim_all(connection, unique)
+            news = [one for claim, one in unique.items() if claim in claimed]
+            if news:
+                await act(connection, news)
+        if then and news:
+            await then(news)
+        return [None] * len(heard)
+
+    coalesced = Coalesced(work, size_max=size_max)
+
+    async def hear(message: Message, delivery: Delivery) -> None:
+        await coalesced((message, delivery))
+
+    return hear
+
+
 def read_envelope(body: bytes, message_id: str) -> Envelope:
     """The envelope in a body, which is input like any other: bounded and validated."""
     if len(body) > BODY_BYTES_MAX:
         raise NotUnderstood(f"a body of {len(body)} bytes")
     try:
-        envelope = Envelope.model_validate(json.loads(body))
-    except (ValueError, RecursionError) as error:
+        envelope = Envelope.model_validate_json(body)
+    except ValueError as error:
         raise NotUnderstood("the body is no CloudEvent") from error
     if UUID(message_id) != envelope.id:
         raise NotUnderstood("message_id and envelope differ")

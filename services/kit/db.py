@@ -2,10 +2,12 @@
 
 import os
 import time
+from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -26,14 +28,15 @@ Connection = AsyncConnection
 
 def create_engine(url: str, *, name: str, pool_size: int = 5) -> AsyncEngine:
     """Connect lazily to `postgresql://…`; a dead connection is noticed before it is used."""
-    return create_async_engine(
+    engine = create_async_engine(
         asyncpg_url(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,
-        pool_pre_ping=True,
         connect_args=_connect_args(name),
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
 
 
 def create_unpooled_engine(url: str, *, name: str) -> AsyncEngine:
@@ -74,6 +77,15 @@ def uuid7() -> UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
+
+
+def _refuse_closed(connection: Any, *_: object) -> None:
+    """The driver hears of it when the server closes a connection; a ping would cost a round trip.
+
+    The pool then takes another connection.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def _connect_args(name: str) -> dict[str, object]:

@@ -1,10 +1,18 @@
 """A memory of the messages a service has acted on, so that redelivery is harmless."""
 
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from contracts.message import Envelope
+from services.kit import telemetry
 from services.kit.db import Connection
+
+Claim = tuple[str, UUID]
+"""The queue that a message came by, and its id."""
 
 KEPT_DAYS = 21
 """Longer than a dead letter is kept (14 days) and may be replayed."""
@@ -25,7 +33,48 @@ _CLAIM = text(
     "insert into inbox (consumer, event_id) values (:consumer, :event_id)"
     " on conflict do nothing returning 1"
 )
+# In one order, so that two who claim the same messages cannot wait for each other.
+_CLAIM_ALL = text(
+    """
+    insert into inbox (consumer, event_id)
+    select consumer, event_id
+    from unnest(cast(:consumers as text[]), cast(:event_ids as uuid[])) claim(consumer, event_id)
+    order by consumer, event_id
+    on conflict do nothing returning consumer, event_id
+    """
+)
 _FORGET = text("delete from inbox where received_at < now() - make_interval(days => :days)")
+
+
+class AlreadyHandled(Exception):  # noqa: N818  # not a fault: the message is acknowledged
+    """The inbox knows this message; there is nothing to do."""
+
+
+class Delivery:
+    """One arrival of a message, and the transactions its handler may use."""
+
+    def __init__(self, engine: AsyncEngine, consumer: str, envelope: Envelope) -> None:
+        self.engine, self.consumer, self.envelope = engine, consumer, envelope
+
+    @property
+    def cause(self) -> telemetry.Cause:
+        """What is done, and said, because of this message."""
+        envelope = self.envelope
+        return telemetry.Cause(envelope.correlationid, envelope.id, envelope.traceparent)
+
+    @property
+    def claim(self) -> Claim:
+        """What the inbox remembers of it."""
+        return self.consumer, self.envelope.id
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """The transaction that acts on this message, once: it claims the inbox row first."""
+        async with self.engine.begin() as connection:
+            news = await claim(connection, consumer=self.consumer, event_id=self.envelope.id)
+            if not news:
+                raise AlreadyHandled
+            yield connection
 
 
 async def claim(connection: Connection, *, consumer: str, event_id: UUID) -> bool:
@@ -35,6 +84,15 @@ async def claim(connection: Connection, *, consumer: str, event_id: UUID) -> boo
     """
     claimed = await connection.execute(_CLAIM, {"consumer": consumer, "event_id": event_id})
     return claimed.one_or_none() is not None
+
+
+async def claim_all(connection: Connection, claims: Collection[Claim]) -> set[Claim]:
+    """Take messages for this transaction; those that were not handled before."""
+    wanted = {
+        "consumers": [consumer for consumer, _ in claims],
+        "event_ids": [event_id for _, event_id in claims],
+    }
+    return {(row.consumer, row.event_id) for row in await connection.execute(_CLAIM_ALL, wanted)}
 
 
 async def forget_old(connection: Connection) -> int:

@@ -1,6 +1,7 @@
 """Messages written in the caller's transaction; the relay publishes them after it commits."""
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -45,9 +46,17 @@ DDL = (
     """,
 )
 
+# In the order of the saying: that is the order in which one aggregate's are published.
 _INSERT = text(
-    "insert into outbox (event_id, aggregate_id, exchange, routing_key, payload)"
-    " values (:event_id, :aggregate_id, :exchange, :routing_key, cast(:payload as jsonb))"
+    """
+    insert into outbox (event_id, aggregate_id, exchange, routing_key, payload)
+    select event_id, aggregate_id, exchange, routing_key, cast(payload as jsonb)
+    from unnest(
+        cast(:event_ids as uuid[]), cast(:aggregate_ids as uuid[]), cast(:exchanges as text[]),
+        cast(:routing_keys as text[]), cast(:payloads as text[])
+    ) with ordinality said(event_id, aggregate_id, exchange, routing_key, payload, number)
+    order by number
+    """
 )
 
 _IS_FULL = text("select 1 from outbox offset :rows_max limit 1")
@@ -62,23 +71,64 @@ async def require_room(connection: Connection) -> None:
         )
 
 
-async def say(connection: Connection, event: Event, *, about: UUID) -> None:
-    """Publish `event` if, and only if, this transaction commits.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message on its way into the outbox."""
+
+    envelope: Envelope
+    about: UUID
+    exchange: str
+    routing_key: str
+
+
+def event(message: Event, *, about: UUID, cause: telemetry.Cause | None = None) -> Said:
+    """An event, said because of `cause`, or of the work at hand."""
+    return _said(message, about=about, exchange=EVENTS, routing_key=message.type, cause=cause)
+
+
+def command(
+    message: Command, *, about: UUID, queue: str, cause: telemetry.Cause | None = None
+) -> Said:
+    """A command for a queue, given because of `cause`, or of the work at hand."""
+    return _said(message, about=about, exchange=COMMANDS, routing_key=queue, cause=cause)
+
+
+async def say(connection: Connection, message: Event, *, about: UUID) -> None:
+    """Publish an event if, and only if, this transaction commits.
 
     Messages about the same aggregate are published in the order they were said.
     """
-    await _write(connection, event, about=about, exchange=EVENTS, routing_key=event.type)
+    await write(connection, [event(message, about=about)])
 
 
-async def order(connection: Connection, command: Command, *, about: UUID, queue: str) -> None:
-    """Put `command` on `queue` if, and only if, this transaction commits."""
-    await _write(connection, command, about=about, exchange=COMMANDS, routing_key=queue)
+async def order(connection: Connection, message: Command, *, about: UUID, queue: str) -> None:
+    """Put a command on `queue` if, and only if, this transaction commits."""
+    await write(connection, [command(message, about=about, queue=queue)])
 
 
-async def _write(
-    connection: Connection, message: Message, *, about: UUID, exchange: str, routing_key: str
-) -> None:
-    cause = telemetry.current_cause()
+async def write(connection: Connection, said: Sequence[Said]) -> None:
+    """Publish all of this, in this order, if and only if the transaction commits."""
+    if not said:
+        return
+    rows = {
+        "event_ids": [one.envelope.id for one in said],
+        "aggregate_ids": [one.about for one in said],
+        "exchanges": [one.exchange for one in said],
+        "routing_keys": [one.routing_key for one in said],
+        "payloads": [one.envelope.model_dump_json() for one in said],
+    }
+    await connection.execute(_INSERT, rows)
+
+
+def _said(
+    message: Message,
+    *,
+    about: UUID,
+    exchange: str,
+    routing_key: str,
+    cause: telemetry.Cause | None,
+) -> Said:
+    cause = cause or telemetry.current_cause()
     envelope = Envelope(
         id=uuid7(),
         source=f"/rekindle/{message.type.partition('.')[0]}",
@@ -87,16 +137,7 @@ async def _write(
         subject=str(about),
         correlationid=cause.correlation_id,
         causationid=cause.message_id,
-        traceparent=telemetry.current_traceparent(),
+        traceparent=telemetry.current_traceparent() or cause.traceparent,
         data=message.model_dump(mode="json"),
     )
-    await connection.execute(
-        _INSERT,
-        {
-            "event_id": envelope.id,
-            "aggregate_id": about,
-            "exchange": exchange,
-            "routing_key": routing_key,
-            "payload": json.dumps(envelope.model_dump(mode="json")),
-        },
-    )
+    return Said(envelope, about, exchange, routing_key)

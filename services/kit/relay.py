@@ -8,7 +8,6 @@ one: the inbox removes the repetitions.
 """
 
 import asyncio
-import json
 import random
 import signal
 from collections.abc import Sequence
@@ -36,7 +35,9 @@ log = structlog.get_logger()
 _LOCK = text("select pg_try_advisory_lock(hashtext('outbox:' || current_schema()), :shard)")
 _FETCH = text(
     """
-    select id, event_id, aggregate_id, exchange, routing_key, payload, created_at
+    select id, event_id, aggregate_id, exchange, routing_key, created_at,
+        cast(payload as text) as body, payload->>'type' as type,
+        payload->>'correlationid' as correlation_id
     from outbox o
     where shard = any(:shards) and not exists (
         select 1 from outbox earlier
@@ -129,12 +130,12 @@ async def _publish_lane(
 async def _publish(broker: RabbitBroker, row: Row[Any]) -> None:
     await bus.publish(
         broker,
-        json.dumps(row.payload).encode(),
+        row.body.encode(),
         exchange=row.exchange,
         routing_key=row.routing_key,
         message_id=str(row.event_id),
-        message_type=row.payload["type"],
-        correlation_id=row.payload["correlationid"],
+        message_type=row.type,
+        correlation_id=row.correlation_id,
         timestamp=row.created_at,
     )
 

@@ -89,40 +89,27 @@ async def order_job(
     account_id: AccountOfCaller,
     request: Request,
     response: Response,
+    *,
     idempotency_key: Annotated[str, Header()] = "",
+    patient: bool = False,
 ) -> JobView:
-    """Order work on photos. The same key with the same body gives the same job."""
+    """Order work on photos. The same key with the same body gives the same job.
+
+    Only a `patient` caller waits for a photo that is not heard of yet.
+    """
     require_key(idempotency_key)
     state = request.app.state
-    job_id = await orders.place(
+    job = await orders.place(
         state.engine,
         state.holds,
-        _order_of(body),
+        orders.Order(kind=body.kind, photo_ids=tuple(body.photo_ids), note=body.note),
         account_id=account_id,
         idempotency_key=idempotency_key,
+        photo_heard_within_s=orders.PHOTO_HEARD_WITHIN_S if patient else 0,
     )
-    return await _ordered(request, response, job_id, account_id)
-
-
-@router.post("/jobs/again", status_code=202)
-async def order_job_again(
-    body: JobOrder,
-    account_id: AccountOfCaller,
-    request: Request,
-    response: Response,
-    idempotency_key: Annotated[str, Header()] = "",
-) -> JobView:
-    """Repeat an order whose photos may be gone by now: its job if it made one, else not found."""
-    require_key(idempotency_key)
-    state = request.app.state
-    job_id = await orders.place_again(
-        state.engine,
-        state.holds,
-        _order_of(body),
-        account_id=account_id,
-        idempotency_key=idempotency_key,
-    )
-    return await _ordered(request, response, job_id, account_id)
+    response.headers["location"] = f"/v1/jobs/{job.id}"
+    async with state.engine.connect() as connection:
+        return (await _shown(request, connection, [job]))[0]
 
 
 @router.get("/jobs")
@@ -182,17 +169,6 @@ async def _result(request: Request, job: Row[Any]) -> ResultView | None:
         job.result_key, expires_s=int(RESULT_ADDRESS_LASTS.total_seconds())
     )
     return ResultView(url=url, expires_at=datetime.now(UTC) + RESULT_ADDRESS_LASTS, **job.result)
-
-
-def _order_of(body: JobOrder) -> orders.Order:
-    return orders.Order(kind=body.kind, photo_ids=tuple(body.photo_ids), note=body.note)
-
-
-async def _ordered(request: Request, response: Response, job_id: UUID, account_id: UUID) -> JobView:
-    response.headers["location"] = f"/v1/jobs/{job_id}"
-    async with request.app.state.engine.connect() as connection:
-        job = await jobs.find(connection, job_id, account_id=account_id)
-        return (await _shown(request, connection, [job]))[0]
 
 
 def require_key(key: str) -> None:

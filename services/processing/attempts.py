@@ -8,7 +8,10 @@ SUBMITTING is committed before the call, so that after a crash we know that RunP
 An attempt that ends badly leads its job back into the line, or to its end.
 """
 
-from collections.abc import Collection
+import hashlib
+import hmac
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,12 +21,12 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from contracts.processing.v1 import CheckResult, JobStarted, StartAttempt
+from services.kit import outbox, telemetry
 from services.kit.db import Connection, uuid7
-from services.kit.outbox import order, say
+from services.kit.outbox import order
 from services.processing import costs, jobs
 from services.processing.kinds import KINDS
-from services.processing.models import ON_GPU, attempts, endpoints
-from services.processing.models import jobs as jobs_table
+from services.processing.models import ON_GPU, attempts
 from services.processing.outcomes import Fault, WorkerOutput
 
 ATTEMPTS_MAX = 3
@@ -58,10 +61,58 @@ GPU_TROUBLE = ("gpu-failed", "The machines that do the work failed several times
 
 Attempt = Row[Any]
 
+_BEGIN_SUBMIT = sa.text(
+    """
+    with begun as (
+        update attempts set state = 'SUBMITTING', polls = 0,
+            next_poll_at = now() + cast(:answered_within as interval),
+            deadline = now() + cast(:queued_within as interval)
+                + make_interval(secs => runs_at_most_s)
+        where id = any(:attempt_ids) and state = 'RELEASED'
+            and exists (select from jobs where jobs.id = job_id and jobs.state = 'RUNNING')
+            and not exists (select from endpoints
+                where endpoints.id = endpoint and paused_at is not null)
+        returning *
+    )
+    select begun.*, jobs.kind, jobs.note, array(
+        select master_key from unnest(jobs.photo_ids) with ordinality photo(photo_id, place)
+        join preparations using (photo_id) order by place
+    ) as master_keys
+    from begun join jobs on jobs.id = begun.job_id
+    """
+)
+# A webhook may have been faster than we are: then it is looked at now.
+_SUBMITTED = sa.text(
+    """
+    update attempts set state = 'RUNNING', runpod_job_id = told.runpod_job_id,
+        submitted_at = now(),
+        next_poll_at = case when hint_at is null then now() + told.pause else now() end
+    from unnest(cast(:attempt_ids as uuid[]), cast(:runpod_job_ids as text[]),
+        cast(:pauses as interval[])) told(id, runpod_job_id, pause)
+    where attempts.id = told.id and state = 'SUBMITTING'
+    returning job_id, number
+    """
+)
+_FINISH = sa.text(
+    """
+    update attempts set state = 'FINISHED', finished_at = now(),
+        gpu_seconds = told.gpu_seconds, output = cast(told.output as jsonb)
+    from unnest(cast(:attempt_ids as uuid[]), cast(:gpu_seconds as float8[]),
+        cast(:outputs as text[])) told(id, gpu_seconds, output)
+    where attempts.id = told.id and state in ('RELEASED', 'SUBMITTING', 'RUNNING')
+    returning attempts.*
+    """
+).columns(*attempts.columns)
+
 
 def runs_at_most_s(kind: str, number: int) -> int:
     """How long an attempt may run. A second one may be slow for the same reason as the first."""
     return int(KINDS[kind].runs_at_most.total_seconds()) * min(number, 2)
+
+
+def signature(secret: str, attempt_id: UUID) -> str:
+    """What proves that a webhook's address came from us."""
+    return hmac.new(secret.encode(), str(attempt_id).encode(), hashlib.sha256).hexdigest()
 
 
 async def release(
@@ -91,11 +142,6 @@ async def release(
     )
     await _order_submit(connection, attempt_id=attempt_id, job_id=job.id, tier=job.tier)
     return attempt_id
-
-
-async def find(connection: Connection, attempt_id: UUID) -> Attempt:
-    """An attempt that must exist."""
-    return (await connection.execute(sa.select(attempts).where(attempts.c.id == attempt_id))).one()
 
 
 async def release_again(connection: Connection, attempt: Attempt) -> None:
@@ -138,58 +184,46 @@ async def change_endpoint(connection: Connection, attempt: Attempt, endpoint: st
         )
 
 
-async def begin_submit(connection: Connection, attempt_id: UUID) -> Attempt | None:
-    """Commit to a submit; None if somebody did already, the job ended or the endpoint is paused."""
-    paused = sa.select(endpoints.c.id).where(
-        endpoints.c.id == attempts.c.endpoint, endpoints.c.paused_at.is_not(None)
-    )
-    running = sa.select(jobs_table.c.id).where(
-        jobs_table.c.id == attempts.c.job_id, jobs_table.c.state == "RUNNING"
-    )
-    begun = await connection.execute(
-        attempts.update()
-        .where(
-            attempts.c.id == attempt_id,
-            attempts.c.state == "RELEASED",
-            running.exists(),
-            ~paused.exists(),
-        )
-        .values(
-            state="SUBMITTING",
-            next_poll_at=sa.func.now() + ANSWERED_WITHIN,
-            deadline=sa.func.now()
-            + QUEUED_AT_RUNPOD_WITHIN
-            + sa.func.make_interval(0, 0, 0, 0, 0, 0, attempts.c.runs_at_most_s),
-            polls=0,
-        )
-        .returning(attempts)
-    )
-    attempt: Attempt | None = begun.one_or_none()
-    return attempt
+async def begin_submit(connection: Connection, attempt_ids: Collection[UUID]) -> Sequence[Attempt]:
+    """Commit to submits; each with what its run is given.
+
+    Left out is what somebody committed to already, whose job ended, or whose endpoint is paused.
+    """
+    wanted = {
+        "attempt_ids": list(attempt_ids),
+        "answered_within": ANSWERED_WITHIN,
+        "queued_within": QUEUED_AT_RUNPOD_WITHIN,
+    }
+    return (await connection.execute(_BEGIN_SUBMIT, wanted)).all()
 
 
-async def submitted(connection: Connection, attempt: Attempt, runpod_job_id: str) -> None:
-    """RunPod has it."""
-    await jobs.lock(connection, attempt.job_id)
-    running = await _move(
-        connection,
-        attempt.id,
-        to="RUNNING",
-        among=("SUBMITTING",),
-        runpod_job_id=runpod_job_id,
-        submitted_at=sa.func.now(),
-        next_poll_at=sa.func.now() + FIRST_POLL,
-    )
-    if not running:
-        return
-    job = await jobs.move(connection, attempt.job_id, to="RUNNING", among=("RUNNING",))
-    if job is None:  # cancelled meanwhile: the poller is to cancel the run at once
-        await poll_at(connection, attempt.id, timedelta(0))
-        return
-    event = JobStarted(
-        job_id=job.id, account_id=job.account_id, version=job.version, attempt=attempt.number
-    )
-    await say(connection, event, about=job.id)
+async def submitted(connection: Connection, taken: Sequence[tuple[Attempt, str]]) -> None:
+    """RunPod has these, each under its own id."""
+    jobs_ = await jobs.lock(connection, [attempt.job_id for attempt, _ in taken])
+    told = {
+        "attempt_ids": [attempt.id for attempt, _ in taken],
+        "runpod_job_ids": [runpod_job_id for _, runpod_job_id in taken],
+        # The run of a job that was cancelled meanwhile is to be cancelled at once.
+        "pauses": [
+            FIRST_POLL if jobs_[attempt.job_id] == "RUNNING" else timedelta(0)
+            for attempt, _ in taken
+        ],
+    }
+    running = {row.job_id: row for row in await connection.execute(_SUBMITTED, told)}
+    said = [
+        outbox.event(
+            JobStarted(
+                job_id=job.id,
+                account_id=job.account_id,
+                version=job.version,
+                attempt=running[job.id].number,
+            ),
+            about=job.id,
+            cause=telemetry.Cause(correlation_id=job.id),
+        )
+        for job in await jobs.move_all(connection, list(running), to="RUNNING", among="RUNNING")
+    ]
+    await outbox.write(connection, said)
 
 
 async def not_sent(connection: Connection, attempt_id: UUID, *, again_after_s: float) -> None:
@@ -212,28 +246,39 @@ async def poll_at(connection: Connection, attempt_id: UUID, after: timedelta) ->
     )
 
 
-async def finish(
-    connection: Connection, attempt: Attempt, output: WorkerOutput | None, *, gpu_seconds: float
-) -> bool:
-    """The result is stored: have it checked. False when nobody wants it any more."""
-    await jobs.lock(connection, attempt.job_id)
-    finished = await _move(
-        connection,
-        attempt.id,
-        to="FINISHED",
-        among=ON_GPU,
-        finished_at=sa.func.now(),
-        gpu_seconds=gpu_seconds,
-        output=output.model_dump(mode="json") if output else sa.null(),
-    )
-    if not finished:
-        return True
-    job = await jobs.begin_check(connection, attempt.job_id)
-    if job:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run whose result is stored: what its worker said of it, and how long it took."""
+
+    attempt: Attempt
+    output: WorkerOutput | None
+    gpu_seconds: float
+
+
+async def finish(connection: Connection, runs: Sequence[Run]) -> set[UUID]:
+    """Have these results checked; the attempts whose result nobody wants any more."""
+    by_id = {run.attempt.id: run for run in runs}
+    await jobs.lock(connection, [run.attempt.job_id for run in runs])
+    told = {
+        "attempt_ids": list(by_id),
+        "gpu_seconds": [run.gpu_seconds for run in by_id.values()],
+        "outputs": [run.output.model_dump_json() if run.output else None for run in by_id.values()],
+    }
+    finished = (await connection.execute(_FINISH, told)).all()
+    of_job = {attempt.job_id: attempt for attempt in finished}
+    said: list[outbox.Said] = []
+    for job in await jobs.move_all(connection, list(of_job), to="CHECKING", among="RUNNING"):
+        attempt = of_job.pop(job.id)
         command = CheckResult(attempt_id=attempt.id, job_id=job.id, tier=attempt.tier)
-        await order(connection, command, about=job.id, queue=f"rk.processing.checks.{attempt.tier}")
-    await costs.settle(connection, finished, output.gpu if output else None)
-    return job is not None
+        queue, cause = f"rk.processing.checks.{attempt.tier}", telemetry.Cause(job.id)
+        said.append(outbox.event(jobs.checking(job), about=job.id, cause=cause))
+        said.append(outbox.command(command, about=job.id, queue=queue, cause=cause))
+    await outbox.write(connection, said)
+    outputs = [(attempt, by_id[attempt.id].output) for attempt in finished]
+    await costs.settle(
+        connection, [(attempt, output.gpu if output else None) for attempt, output in outputs]
+    )
+    return {attempt.id for attempt in of_job.values()}
 
 
 async def fail(
@@ -245,7 +290,7 @@ async def fail(
     gpu_seconds: float | None = None,
 ) -> None:
     """The attempt ended without a result, or with one that may not be shown."""
-    await jobs.lock(connection, attempt.job_id)
+    await jobs.lock(connection, [attempt.job_id])
     changes: dict[str, Any] = {} if gpu_seconds is None else {"gpu_seconds": gpu_seconds}
     failed = await _move(
         connection,
@@ -267,7 +312,7 @@ async def fail(
             connection, attempt.job_id, code=code, detail=said, among=("RUNNING", "CHECKING")
         )
     if fault != "quality":  # one that failed its check was settled when it finished
-        await costs.settle(connection, failed, None)
+        await costs.settle(connection, [(failed, None)])
 
 
 async def _is_worth_another(connection: Connection, attempt: Attempt, fault: Fault) -> bool:

@@ -36,8 +36,8 @@ PHOTOS_MAX = 200
 Batch = Row[Any]
 
 _LOCK_UNDONE = sa.text(
-    "select id from jobs where batch_id = :batch_id and state = any(:undone) order by id for update"
-)
+    "select * from jobs where batch_id = :batch_id and state = any(:undone) order by id for update"
+).columns(*jobs_table.columns)
 
 
 async def place(
@@ -102,9 +102,9 @@ async def cancel(connection: Connection, batch_id: UUID, *, account_id: UUID) ->
     """Stop every job of a batch that has not ended; the others keep their end."""
     await find(connection, batch_id, account_id=account_id)
     # All jobs first, the batch later: whoever ends one job takes them in this order too.
-    undone = await connection.scalars(_LOCK_UNDONE, {"batch_id": batch_id, "undone": list(UNDONE)})
-    for job_id in undone.all():
-        await jobs.cancel(connection, job_id, account_id=account_id)
+    undone = await connection.execute(_LOCK_UNDONE, {"batch_id": batch_id, "undone": list(UNDONE)})
+    for job in undone.all():
+        await jobs.cancel(connection, job.id, account_id=account_id)
 
 
 def _kind_of(order: orders.Order) -> Kind:
@@ -169,7 +169,7 @@ async def _begin(
 async def _queue(connection: Connection, batch: Batch) -> Sequence[UUID]:
     """The credits are held: every job waits for its turn; those that ended before come back."""
     undone = {"batch_id": batch.id, "undone": list(UNDONE)}
-    pending = (await connection.scalars(_LOCK_UNDONE, undone)).all()
+    pending = (await connection.execute(_LOCK_UNDONE, undone)).all()
     if not await _move(connection, batch.id, to="PLACED"):
         return ()
     await jobs.queue(connection, pending)
@@ -185,12 +185,12 @@ async def _reject(
     connection: Connection, batch: Batch, *, code: str, facts: dict[str, int] | None
 ) -> None:
     undone = {"batch_id": batch.id, "undone": list(UNDONE)}
-    pending = (await connection.scalars(_LOCK_UNDONE, undone)).all()
+    pending = (await connection.execute(_LOCK_UNDONE, undone)).all()
     moved = await _move(connection, batch.id, to="REJECTED", problem_code=code, problem_facts=facts)
-    for job_id in pending if moved else ():
+    for job in pending if moved else ():
         await jobs.reject(
             connection,
-            job_id,
+            job.id,
             code="insufficient-credits" if code == "insufficient-credits" else "abandoned",
             detail="The batch was not paid for.",
         )

@@ -10,6 +10,8 @@ budget; an operator may raise today's, and signs for it.
 Whoever changes a budget locks its rows after everything else, and in the order of their scopes.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -76,11 +78,15 @@ _RESERVE = text(
 )
 _SETTLE = text(
     """
-    with locked as (
-        select day, scope from budgets where day = :day and scope = any(:scopes)
-        order by scope for update
+    with due as (
+        select * from unnest(cast(:days as date[]), cast(:scopes as text[]),
+            cast(:reserved as numeric[]), cast(:costs as numeric[])) due(day, scope, reserved, cost)
+    ), locked as (
+        select day, scope, reserved, cost from budgets join due using (day, scope)
+        order by day, scope for update of budgets
     )
-    update budgets set reserved_usd = reserved_usd - :reserved, spent_usd = spent_usd + :cost
+    update budgets set reserved_usd = reserved_usd - locked.reserved,
+        spent_usd = spent_usd + locked.cost
     from locked where budgets.day = locked.day and budgets.scope = locked.scope
     returning budgets.*
     """
@@ -152,17 +158,23 @@ async def reserve(
     return day
 
 
-async def settle(connection: Connection, attempt: Row[Any]) -> None:
-    """What was reserved for an attempt becomes what it cost."""
-    if attempt.cost_day is None:  # it began before there were budgets
-        return
+async def settle(connection: Connection, ended: Sequence[Row[Any]]) -> None:
+    """What was reserved for attempts becomes what they cost."""
+    due: dict[tuple[date, str], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
+    for attempt in ended:
+        if attempt.cost_day is None:  # it began before there were budgets
+            continue
+        for scope in scopes_of(attempt.account_id, attempt.tier):
+            sums = due[attempt.cost_day, scope]
+            sums[0] += attempt.reserved_usd
+            sums[1] += attempt.cost_usd
     settled = await connection.execute(
         _SETTLE,
         {
-            "day": attempt.cost_day,
-            "scopes": scopes_of(attempt.account_id, attempt.tier),
-            "reserved": attempt.reserved_usd,
-            "cost": attempt.cost_usd,
+            "days": [day for day, _ in due],
+            "scopes": [scope for _, scope in due],
+            "reserved": [reserved for reserved, _ in due.values()],
+            "costs": [cost for _, cost in due.values()],
         },
     )
     for budget in settled.all():

@@ -14,8 +14,8 @@ from contracts.message import Message
 from contracts.processing.v1 import CheckResult, PreparePhoto, StartAttempt
 from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted
 from services.kit import bus
-from services.kit.bus import Delivery
 from services.kit.db import create_engine
+from services.kit.inbox import Delivery
 from services.kit.settings import load
 from services.kit.storage import open_storage
 from services.kit.telemetry import configure_logs
@@ -97,11 +97,11 @@ def subscribe(
         await preparer.prepare(command, delivery.transaction)
 
     async def start(command: StartAttempt, delivery: Delivery) -> None:
-        await submitter.submit(command.attempt_id, delivery.transaction)
+        await submitter.submit(command.attempt_id, delivery)
 
     @_tried_again
     async def check(command: CheckResult, delivery: Delivery) -> None:
-        await checker.check(command.attempt_id, delivery.transaction)
+        await checker.check(command.attempt_id, delivery)
 
     work: dict[str, tuple[type[Message], Handler]] = {
         "prepare": (PreparePhoto, prepare),

@@ -5,6 +5,7 @@ bill. Every hour the bill is compared with what we reckoned, and the factor betw
 to what comes (https://docs.runpod.io/serverless/pricing).
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,14 +31,17 @@ _MOST = text(
 # not say where: most likely where the last one was.
 _COST = text(
     """
-    update attempts set gpu = gpus.gpu, cost_factor = cost_factor(), cost_usd = case
+    with ended as (
+        select ended.id, coalesce(ended.gpu, endpoints.gpu) as gpu
+        from unnest(cast(:attempt_ids as uuid[]), cast(:gpus as text[])) ended(id, gpu)
+        join attempts using (id) left join endpoints on endpoints.id = attempts.endpoint
+    )
+    update attempts set gpu = ended.gpu, cost_factor = cost_factor(), cost_usd = case
         when gpu_seconds is not null
-            then ceil(gpu_seconds)::numeric * usd_per_gpu_s(gpus.gpu) * cost_factor()
+            then ceil(gpu_seconds)::numeric * usd_per_gpu_s(ended.gpu) * cost_factor()
         when runpod_job_id is not null or state = 'LOST' then coalesce(reserved_usd, 0)
         else 0 end
-    from (select coalesce(cast(:gpu as text),
-        (select gpu from endpoints where id = :endpoint)) as gpu) gpus
-    where id = :attempt_id returning attempts.*
+    from ended where attempts.id = ended.id returning attempts.*
     """
 )
 _SEEN = text("update endpoints set gpu = :gpu where id = :endpoint and gpu is distinct from :gpu")
@@ -60,13 +64,19 @@ async def most(connection: Connection, *, runs_at_most_s: int, endpoint: str) ->
     return Decimal((await connection.execute(_MOST, longest)).scalar_one())
 
 
-async def settle(connection: Connection, attempt: Row[Any], gpu: str | None) -> None:
-    """An attempt has ended: write down what it cost, and free what was reserved for it."""
-    ended = {"attempt_id": attempt.id, "endpoint": attempt.endpoint, "gpu": gpu or None}
-    costed = (await connection.execute(_COST, ended)).one()
-    await budgets.settle(connection, costed)
-    if gpu:
-        await connection.execute(_SEEN, {"gpu": gpu, "endpoint": attempt.endpoint})
+async def settle(connection: Connection, ended: Sequence[tuple[Row[Any], str | None]]) -> None:
+    """Attempts have ended: write down what they cost, and free what was reserved for them.
+
+    With each comes the name of its GPU, if its worker told it.
+    """
+    told = {
+        "attempt_ids": [attempt.id for attempt, _ in ended],
+        "gpus": [gpu or None for _, gpu in ended],
+    }
+    await budgets.settle(connection, (await connection.execute(_COST, told)).all())
+    seen = {attempt.endpoint: gpu for attempt, gpu in ended if gpu}
+    for endpoint, gpu in seen.items():
+        await connection.execute(_SEEN, {"gpu": gpu, "endpoint": endpoint})
 
 
 async def reconcile(connection: Connection, endpoint: str, billed: Decimal) -> Decimal | None:

@@ -10,7 +10,9 @@ Credits closes the hold when it hears the last event. Nothing here commits: the 
 transaction.
 """
 
+import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
@@ -26,6 +28,7 @@ from contracts.processing.v1 import (
     JobQueued,
     JobRejected,
 )
+from services.kit import outbox, telemetry
 from services.kit.db import Connection
 from services.kit.outbox import say
 from services.kit.problems import NotFound
@@ -35,7 +38,48 @@ from services.processing.models import ON_GPU, UNDONE, attempts, jobs, preparati
 
 Job = Row[Any]
 UNUSABLE = ("unusable", "deleted")
+UNUSABLE_DETAIL = "The photo cannot be used."
 Rejection = Literal["insufficient-credits", "photo-unusable", "abandoned"]
+
+# Shared locks: a photo that is being prepared right now must see these jobs, or be seen here.
+_QUEUE = sa.text(
+    """
+    with photos as (
+        select photo_id, state from preparations where photo_id = any(:photo_ids)
+        order by photo_id for share
+    ), plan as (
+        select coalesce(max(tier), 'standard') as tier,
+            coalesce(max(short_side_max), :standard_side_max) as short_side_max
+        from accounts where account_id = :account_id
+    )
+    update jobs set state = 'QUEUED', version = version + 1, queued_at = clock_timestamp(),
+        ready_at = case when cardinality(photo_ids) = (select count(*) from photos
+            where photo_id = any(photo_ids) and photos.state = 'prepared')
+            then clock_timestamp() end,
+        tier = plan.tier, short_side_max = plan.short_side_max
+    from plan
+    where id = any(:job_ids) and jobs.state = 'PENDING_HOLD' and not exists (
+        select from photos
+        where photo_id = any(photo_ids) and photos.state in ('unusable', 'deleted'))
+    returning jobs.*
+    """
+).columns(*jobs.columns)
+_LOCK = sa.text("select id, state from jobs where id = any(:job_ids) order by id for update")
+_MOVE_ALL = sa.text(
+    "update jobs set state = :to, version = version + 1"
+    " where id = any(:job_ids) and state = :among returning *"
+).columns(*jobs.columns)
+_COMPLETE = sa.text(
+    """
+    update jobs set state = 'COMPLETED', version = version + 1, finished_at = clock_timestamp(),
+        problem_code = null, problem_detail = null,
+        result_key = told.key, result = cast(told.facts as jsonb)
+    from unnest(cast(:job_ids as uuid[]), cast(:keys as text[]), cast(:facts as text[]))
+        told(job_id, key, facts)
+    where id = told.job_id and state = 'CHECKING'
+    returning jobs.*
+    """
+).columns(*jobs.columns)
 
 
 async def find(connection: Connection, job_id: UUID, *, account_id: UUID) -> Job:
@@ -46,37 +90,37 @@ async def find(connection: Connection, job_id: UUID, *, account_id: UUID) -> Job
     raise NotFound
 
 
-async def queue(connection: Connection, job_ids: Sequence[UUID]) -> Sequence[Job]:
+async def queue(connection: Connection, pending: Sequence[Job]) -> Sequence[Job]:
     """The credits are held: these jobs of one account wait for their photos and their turn.
 
     A job whose photo cannot be used is rejected instead.
     """
-    wanted = (await connection.execute(sa.select(jobs).where(jobs.c.id.in_(job_ids)))).all()
-    photo_ids = {photo_id for job in wanted for photo_id in job.photo_ids}
-    # Shared locks: a photo that is being prepared right now must see these jobs, or be seen here.
-    photos = await connection.execute(
-        sa.select(preparations.c.photo_id, preparations.c.state)
-        .where(preparations.c.photo_id.in_(photo_ids))
-        .order_by(preparations.c.photo_id)
-        .with_for_update(read=True)
-    )
-    states: dict[UUID, str] = {photo.photo_id: photo.state for photo in photos}
-    unusable = {photo_id for photo_id, state in states.items() if state in UNUSABLE}
-    for job in wanted:
-        if unusable.intersection(job.photo_ids):
-            await reject(
-                connection, job.id, code="photo-unusable", detail="The photo cannot be used."
-            )
-    queued = await _queue_usable(connection, wanted, prepared=_in_state(states, "prepared"))
-    for job in queued:
-        event = JobQueued(
-            **_about(job),
-            job_kind=job.kind,
-            price=job.price,
-            tier=job.tier,
-            photo_ids=job.photo_ids,
+    if not pending:
+        return ()
+    wanted = {
+        "job_ids": [job.id for job in pending],
+        "photo_ids": list({photo_id for job in pending for photo_id in job.photo_ids}),
+        "account_id": pending[0].account_id,
+        "standard_side_max": accounts.STANDARD.short_side_max,
+    }
+    queued = (await connection.execute(_QUEUE, wanted)).all()
+    said = [
+        outbox.event(
+            JobQueued(
+                **_about(job),
+                job_kind=job.kind,
+                price=job.price,
+                tier=job.tier,
+                photo_ids=job.photo_ids,
+            ),
+            about=job.id,
         )
-        await say(connection, event, about=job.id)
+        for job in queued
+    ]
+    await outbox.write(connection, said)
+    for job_id in set(wanted["job_ids"]) - {job.id for job in queued}:
+        if await _has_unusable_photo(connection, job_id):
+            await reject(connection, job_id, code="photo-unusable", detail=UNUSABLE_DETAIL)
     return queued
 
 
@@ -98,12 +142,9 @@ async def reject(
     return rejected
 
 
-async def begin_check(connection: Connection, job_id: UUID) -> Job | None:
-    """The GPU is done."""
-    checking = await move(connection, job_id, to="CHECKING", among=("RUNNING",))
-    if checking:
-        await say(connection, JobChecking(**_about(checking)), about=job_id)
-    return checking
+def checking(job: Job) -> JobChecking:
+    """What is said when the GPU is done."""
+    return JobChecking(**_about(job))
 
 
 async def try_again(
@@ -119,28 +160,34 @@ async def try_again(
     )
 
 
-async def complete(
-    connection: Connection, job_id: UUID, *, result_key: str, result: dict[str, Any]
-) -> Job | None:
-    """The result is good: the customer may see it, and pays."""
-    completed = await _end(
-        connection, job_id, to="COMPLETED", among=("CHECKING",), code=None, detail=None,
-        result_key=result_key, result=result,
-    )  # fmt: skip
-    if completed:
-        event = JobCompleted(
-            **_about(completed),
-            job_kind=completed.kind,
-            price=completed.price,
-            result_key=result_key,
-            sha256=result["sha256"],
-            width=result["width"],
-            height=result["height"],
-            engine=result["engine"],
-            gpu_seconds=result["gpu_seconds"],
-        )
-        await say(connection, event, about=job_id)
-    return completed
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A good result of a job: where it is stored, and what is known of it."""
+
+    job_id: UUID
+    key: str
+    facts: dict[str, Any]
+
+
+async def complete(connection: Connection, results: Sequence[Result]) -> set[UUID]:
+    """The results are good: customers may see them, and pay. The jobs that were completed by it."""
+    by_job = {result.job_id: result for result in results}
+    await lock(connection, list(by_job))
+    told = {
+        "job_ids": list(by_job),
+        "keys": [result.key for result in by_job.values()],
+        "facts": [json.dumps(result.facts) for result in by_job.values()],
+    }
+    completed = (await connection.execute(_COMPLETE, told)).all()
+    said = [
+        outbox.event(_completed(job), about=job.id, cause=telemetry.Cause(job.id))
+        for job in completed
+    ]
+    await outbox.write(connection, said)
+    for job in completed:
+        if job.batch_id:
+            await progress.job_ended(connection, job)
+    return {job.id for job in completed}
 
 
 async def fail(
@@ -217,9 +264,20 @@ async def move(
     return job
 
 
-async def lock(connection: Connection, job_id: UUID) -> None:
-    """Take the job before its attempt, as everybody does: else two could wait for each other."""
-    await connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
+async def move_all(
+    connection: Connection, job_ids: Sequence[UUID], *, to: str, among: str
+) -> Sequence[Job]:
+    """Change the state of jobs that are `among`; those that were."""
+    wanted = {"job_ids": job_ids, "to": to, "among": among}
+    return (await connection.execute(_MOVE_ALL, wanted)).all()
+
+
+async def lock(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Take jobs before their attempts, as everybody does: else two could wait for each other.
+
+    What state each is in, as long as this transaction lasts.
+    """
+    return {row.id: row.state for row in await connection.execute(_LOCK, {"job_ids": job_ids})}
 
 
 async def _get(connection: Connection, job_id: UUID) -> Job:
@@ -251,32 +309,12 @@ async def _end(
     return ended
 
 
-async def _queue_usable(
-    connection: Connection, wanted: Sequence[Job], *, prepared: set[UUID]
-) -> Sequence[Job]:
-    if not wanted:
-        return ()
-    service = await accounts.service_of(connection, wanted[0].account_id)
-    ready = [job.id for job in wanted if prepared.issuperset(job.photo_ids)]
-    queued = await connection.execute(
-        jobs.update()
-        .where(jobs.c.id.in_([job.id for job in wanted]), jobs.c.state == "PENDING_HOLD")
-        .values(
-            state="QUEUED",
-            version=jobs.c.version + 1,
-            queued_at=sa.func.clock_timestamp(),
-            ready_at=sa.case((jobs.c.id.in_(ready), sa.func.clock_timestamp())),
-            tier=service.tier,
-            short_side_max=service.short_side_max,
-        )
-        .returning(jobs)
+async def _has_unusable_photo(connection: Connection, job_id: UUID) -> bool:
+    unusable = sa.select(preparations.c.photo_id).where(
+        preparations.c.photo_id == sa.any_(jobs.c.photo_ids), preparations.c.state.in_(UNUSABLE)
     )
-    found: Sequence[Job] = queued.all()
-    return found
-
-
-def _in_state(states: dict[UUID, str], wanted: str) -> set[UUID]:
-    return {photo_id for photo_id, state in states.items() if state == wanted}
+    found = sa.select(jobs.c.id).where(jobs.c.id == job_id, unusable.exists())
+    return (await connection.execute(found)).one_or_none() is not None
 
 
 async def _stop_attempts(connection: Connection, job_id: UUID) -> None:
@@ -289,6 +327,21 @@ async def _stop_attempts(connection: Connection, job_id: UUID) -> None:
             attempts.c.runpod_job_id.is_not(None) | (attempts.c.state == "RELEASED"),
         )
         .values(next_poll_at=sa.func.now())
+    )
+
+
+def _completed(job: Job) -> JobCompleted:
+    facts = job.result
+    return JobCompleted(
+        **_about(job),
+        job_kind=job.kind,
+        price=job.price,
+        result_key=job.result_key,
+        sha256=facts["sha256"],
+        width=facts["width"],
+        height=facts["height"],
+        engine=facts["engine"],
+        gpu_seconds=facts["gpu_seconds"],
     )
 
 

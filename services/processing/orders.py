@@ -16,8 +16,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy import Row
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import outbox
@@ -46,6 +44,31 @@ DEAD = ("REJECTED", "FAILED", "CANCELLED")
 
 log = structlog.get_logger()
 
+_BEGIN = sa.text(
+    """
+    with photos as (
+        select count(*) as usable from preparations
+        where photo_id = any(:photo_ids) and account_id = :account_id
+            and state in ('waiting', 'prepared')
+    ), plan as (
+        select coalesce(max(tier), 'standard') as tier,
+            coalesce(max(short_side_max), :standard_side_max) as short_side_max
+        from accounts where account_id = :account_id
+    ), begun as (
+        insert into jobs (id, account_id, idempotency_key, body_sha256, kind, photo_ids, note,
+            price, seed, tier, short_side_max, state)
+        select cast(:job_id as uuid), :account_id, :idempotency_key, :body_sha256, :kind,
+            :photo_ids, :note, :price, :seed, plan.tier, plan.short_side_max, 'PENDING_HOLD'
+        from photos, plan
+        where photos.usable = cardinality(cast(:photo_ids as uuid[]))
+            and not exists (select from outbox offset :outbox_rows_max limit 1)
+        on conflict do nothing returning *
+    )
+    select * from begun union all
+    select * from jobs where account_id = :account_id and idempotency_key = :idempotency_key
+    """
+).columns(*jobs_table.columns)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
@@ -63,42 +86,59 @@ class Order:
 
 
 async def place(
-    engine: AsyncEngine, holds: Holds, order: Order, *, account_id: UUID, idempotency_key: str
-) -> UUID:
-    """The id of the job that this order made, now or when it was sent before."""
-    kind = kind_of(order.kind, order.photo_ids)
-    job = await _find(engine, account_id, idempotency_key)
-    if job is None:
-        await require_photos(engine, order.photo_ids, account_id=account_id)
-        job = await _begin(engine, order, kind, account_id, idempotency_key)
-    return await _settled(engine, holds, order, job)
+    engine: AsyncEngine,
+    holds: Holds,
+    order: Order,
+    *,
+    account_id: UUID,
+    idempotency_key: str,
+    photo_heard_within_s: float = 0,
+) -> jobs.Job:
+    """The job that this order made, now or when it was sent before.
 
-
-async def place_again(
-    engine: AsyncEngine, holds: Holds, order: Order, *, account_id: UUID, idempotency_key: str
-) -> UUID:
-    """The id of the job that this order made before, whatever has become of its photos.
-
-    Raises:
-        NotFound: It made none.
-
+    An order that was made before is found again whatever has become of its photos.
     """
-    job = await _find(engine, account_id, idempotency_key)
+    kind = kind_of(order.kind, order.photo_ids)
+    values = {
+        "job_id": uuid7(),
+        "account_id": account_id,
+        "idempotency_key": idempotency_key,
+        "body_sha256": order.sha256,
+        "kind": kind.name,
+        "photo_ids": list(order.photo_ids),
+        "note": order.note,
+        "price": kind.price,
+        "seed": secrets.randbelow(SEEDS),
+        "standard_side_max": accounts.STANDARD.short_side_max,
+        "outbox_rows_max": outbox.ROWS_MAX,
+    }
+    job = await _begin(engine, values) or await _find(engine, account_id, idempotency_key)
     if job is None:
-        raise NotFound
-    return await _settled(engine, holds, order, job)
+        await _require_room(engine)
+        await require_photos(
+            engine, order.photo_ids, account_id=account_id, within_s=photo_heard_within_s
+        )
+        job = await _begin(engine, values)
+    if job is None:
+        raise Unavailable("Something changed while the order was placed. Nothing was begun.")
+    if job.body_sha256 != order.sha256:
+        raise IdempotencyKeyReused
+    if job.state == "PENDING_HOLD":
+        job = await settle(engine, holds, job)
+    _refuse_if_rejected(job)
+    return job
 
 
-async def settle(engine: AsyncEngine, holds: Holds, job: Row[Any]) -> None:
-    """Ask credits for the hold of a PENDING_HOLD job, and write down the answer."""
+async def settle(engine: AsyncEngine, holds: Holds, job: jobs.Job) -> jobs.Job:
+    """Ask credits for the hold of a PENDING_HOLD job, write down the answer; the job after it."""
     outcome = await holds.place(
         job.id, account_id=job.account_id, amount=job.price, reason=KINDS[job.kind].title
     )
-    queued: Sequence[jobs.Job] = ()
     async with engine.begin() as connection:
         match outcome:
             case "placed":
-                queued = await jobs.queue(connection, [job.id])
+                if queued := await jobs.queue(connection, [job]):
+                    return queued[0]
             case "closed":
                 await jobs.reject(
                     connection, job.id, code="abandoned", detail="The hold was closed already."
@@ -111,11 +151,14 @@ async def settle(engine: AsyncEngine, holds: Holds, job: Row[Any]) -> None:
                     detail=f"This needs {needed} credits and there were {available}.",
                     facts={"needed": needed, "available": available},
                 )
-    if outcome == "placed" and not queued:
-        await _release_if_dead(engine, holds, job)
+    settled = await _find(engine, job.account_id, job.idempotency_key)
+    assert settled is not None
+    if outcome == "placed" and settled.state in DEAD:
+        await _release(holds, job)
+    return settled
 
 
-async def abandon(engine: AsyncEngine, holds: Holds, job: Row[Any]) -> None:
+async def abandon(engine: AsyncEngine, holds: Holds, job: jobs.Job) -> None:
     """Give up on a job whose hold could not be settled in time."""
     await holds.release(job.id, account_id=job.account_id)
     async with engine.begin() as connection:
@@ -140,19 +183,23 @@ def kind_of(name: str, photo_ids: Sequence[UUID]) -> Kind:
 
 
 async def require_photos(
-    engine: AsyncEngine, photo_ids: Sequence[UUID], *, account_id: UUID
+    engine: AsyncEngine,
+    photo_ids: Sequence[UUID],
+    *,
+    account_id: UUID,
+    within_s: float = PHOTO_HEARD_WITHIN_S,
 ) -> None:
-    """Refuse what is not a usable photo of this account."""
+    """Refuse what is not a usable photo of this account, or is not heard of in time."""
     query = sa.select(preparations.c.state, preparations.c.detail).where(
         preparations.c.photo_id.in_(photo_ids), preparations.c.account_id == account_id
     )
-    tries = round(PHOTO_HEARD_WITHIN_S / LOOK_AGAIN_S)
-    for _ in range(tries):
+    for left in reversed(range(1 + round(within_s / LOOK_AGAIN_S))):
         async with engine.connect() as connection:
             photos = (await connection.execute(query)).all()
         if len(photos) == len(photo_ids):
             break
-        await asyncio.sleep(LOOK_AGAIN_S)
+        if left:
+            await asyncio.sleep(LOOK_AGAIN_S)
     if len(photos) < len(photo_ids) or any(photo.state == "deleted" for photo in photos):
         raise NotFound
     for photo in photos:
@@ -160,51 +207,23 @@ async def require_photos(
             raise PhotoUnusable(photo.detail)
 
 
-async def _begin(
-    engine: AsyncEngine, order: Order, kind: Kind, account_id: UUID, idempotency_key: str
-) -> Row[Any]:
-    async with engine.begin() as connection:
+async def _require_room(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
         await outbox.require_room(connection)
-        service = await accounts.service_of(connection, account_id)
-        begun = await connection.execute(
-            insert(jobs_table)
-            .values(
-                id=uuid7(),
-                account_id=account_id,
-                idempotency_key=idempotency_key,
-                body_sha256=order.sha256,
-                kind=kind.name,
-                photo_ids=list(order.photo_ids),
-                note=order.note,
-                price=kind.price,
-                tier=service.tier,
-                short_side_max=service.short_side_max,
-                state="PENDING_HOLD",
-                seed=secrets.randbelow(SEEDS),
-            )
-            .on_conflict_do_nothing()
-            .returning(jobs_table)
-        )
-        job = begun.one_or_none()
-    # Nothing came back: the same order is being placed at the same time.
-    job = job or await _find(engine, account_id, idempotency_key)
-    assert job is not None
-    return job
 
 
-async def _settled(engine: AsyncEngine, holds: Holds, order: Order, job: Row[Any]) -> UUID:
-    if job.body_sha256 != order.sha256:
-        raise IdempotencyKeyReused
-    settled: Row[Any] | None = job
-    if job.state == "PENDING_HOLD":
-        await settle(engine, holds, job)
-        settled = await _find(engine, job.account_id, job.idempotency_key)
-    assert settled is not None
-    _refuse_if_rejected(settled)
-    return UUID(str(settled.id))
+async def _begin(engine: AsyncEngine, values: dict[str, Any]) -> jobs.Job | None:
+    """The job as it was just begun, or as it was begun before; None when something forbids it.
+
+    One statement, since every order takes it: the photos are the account's and usable, the outbox
+    has room, and the key was never used.
+    """
+    async with engine.begin() as connection:
+        job: jobs.Job | None = (await connection.execute(_BEGIN, values)).one_or_none()
+        return job
 
 
-async def _find(engine: AsyncEngine, account_id: UUID, idempotency_key: str) -> Row[Any] | None:
+async def _find(engine: AsyncEngine, account_id: UUID, idempotency_key: str) -> jobs.Job | None:
     query = sa.select(jobs_table).where(
         jobs_table.c.account_id == account_id, jobs_table.c.idempotency_key == idempotency_key
     )
@@ -212,18 +231,15 @@ async def _find(engine: AsyncEngine, account_id: UUID, idempotency_key: str) -> 
         return (await connection.execute(query)).one_or_none()
 
 
-async def _release_if_dead(engine: AsyncEngine, holds: Holds, job: Row[Any]) -> None:
+async def _release(holds: Holds, job: jobs.Job) -> None:
     """The job ended while credits was asked: its last event may have passed the hold."""
-    now = await _find(engine, job.account_id, job.idempotency_key)
-    if now is None or now.state not in DEAD:
-        return
     try:
         await holds.release(job.id, account_id=job.account_id)
     except Unavailable:
         log.warning("hold.left_to_expire", job_id=str(job.id))
 
 
-def _refuse_if_rejected(job: Row[Any]) -> None:
+def _refuse_if_rejected(job: jobs.Job) -> None:
     if job.problem_code == "insufficient-credits":
         raise InsufficientCredits(**job.problem_facts)
     if job.state == "REJECTED" and job.problem_code == "photo-unusable":

@@ -6,7 +6,7 @@ forgets a result after 30 minutes; the longest pause here is 30 seconds.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +15,11 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import telemetry
+from services.kit.coalescing import Coalesced
 from services.kit.db import Connection
 from services.kit.storage import NoSuchObject, Storage
 from services.processing import attempts, endpoints
+from services.processing.attempts import Run
 from services.processing.outcomes import Failed, Finished, outcome_of
 from services.processing.runpod import Gone, RunPod, RunPodError, Unauthorized
 
@@ -54,6 +56,7 @@ class Poller:
     ) -> None:
         self._engine, self._runpod, self._storage = engine, runpod, storage
         self._known = list({runpod.endpoint_id, *known})
+        self._finished = Coalesced(self._finish_together, size_max=BATCH)
 
     async def look(self) -> int:
         """Look once at everything that is due, up to a batch; how many that were."""
@@ -159,10 +162,14 @@ class Poller:
             await self._finish(attempt, None, 0.0)
 
     async def _finish(self, attempt: Due, output: Any, gpu_seconds: float) -> None:
-        async with self._engine.begin() as connection:
-            is_wanted = await attempts.finish(connection, attempt, output, gpu_seconds=gpu_seconds)
-        if not is_wanted:
+        if not await self._finished(Run(attempt, output, gpu_seconds)):
             await self._storage.delete(attempt.result_key)
+
+    async def _finish_together(self, runs: Sequence[Run]) -> list[bool]:
+        """Have the results of all these runs checked; which of them are wanted."""
+        async with self._engine.begin() as connection:
+            unwanted = await attempts.finish(connection, runs)
+        return [run.attempt.id not in unwanted for run in runs]
 
     async def _is_cold(self) -> bool:
         try:

@@ -118,7 +118,7 @@ async def end_unchecked(engine: AsyncEngine) -> None:
             )
 
 
-async def _patiently(settling: Awaitable[None], order_id: UUID) -> None:
+async def _patiently(settling: Awaitable[object], order_id: UUID) -> None:
     """When credits is away the next round tries again."""
     try:
         await settling

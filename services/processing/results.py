@@ -1,6 +1,7 @@
 """Looking at what the GPU made, before anyone else does."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,17 +11,36 @@ import structlog
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.kit import inbox
+from services.kit.coalescing import Coalesced
+from services.kit.inbox import Delivery
 from services.kit.storage import NoSuchObject, ObjectTooLarge, Storage
-from services.processing import attempts, jobs, preparation
+from services.processing import attempts, jobs
 from services.processing.models import attempts as attempts_table
 from services.processing.models import jobs as jobs_table
-from services.processing.preparation import CRASHES_MAX, Transaction
+from services.processing.preparation import CRASHES_MAX
 from services.processing.sandbox import Crashed, Sandbox, TaskFailed
 
 RESULT_BYTES_MAX = 100 * 1024 * 1024
 MEDIA_TYPE = "image/png"
 
+TOGETHER_MAX = 50
+
 log = structlog.get_logger()
+
+_WAITING = sa.text(
+    """
+    select attempts.*, photo.width as master_width, photo.height as master_height
+    from attempts join jobs on jobs.id = attempts.job_id
+    join preparations photo on photo.photo_id = jobs.photo_ids[1]
+    where attempts.id = :attempt_id and attempts.state = 'FINISHED'
+        and jobs.state = 'CHECKING' and jobs.attempts = attempts.number
+    """
+).columns(
+    *attempts_table.columns,
+    sa.column("master_width", sa.Integer),
+    sa.column("master_height", sa.Integer),
+)
 
 
 class Checker:
@@ -28,19 +48,19 @@ class Checker:
 
     def __init__(self, engine: AsyncEngine, storage: Storage, sandbox: Sandbox) -> None:
         self._engine, self._storage, self._sandbox = engine, storage, sandbox
+        self._complete = Coalesced(self._complete_together, size_max=TOGETHER_MAX)
 
-    async def check(self, attempt_id: UUID, transaction: Transaction) -> None:
+    async def check(self, attempt_id: UUID, delivery: Delivery) -> None:
         """Complete the job, or lead it to another attempt or its end."""
-        found = await self._find(attempt_id)
-        if found is None:  # cancelled, or checked before
-            async with transaction():
+        waiting = await self._find(attempt_id)
+        if waiting is None:  # cancelled, or checked before
+            async with delivery.transaction():
                 pass
             await self._drop_unwanted(attempt_id)
             return
-        attempt, job, photo = found
         refusal, facts = None, None
         try:
-            facts = await self._look(attempt, photo)
+            facts = await self._look(waiting)
         except NoSuchObject:
             refusal = "the worker said it stored a result, and there is none"
         except ObjectTooLarge:
@@ -51,56 +71,42 @@ class Checker:
             if await self._count_crash(attempt_id) < CRASHES_MAX:
                 raise
             refusal = "the result cannot be decoded"
-        async with transaction() as connection:
-            if facts is not None:
-                await jobs.complete(
-                    connection,
-                    job.id,
-                    result_key=attempt.result_key,
-                    result=_result(attempt, facts),
-                )
-            else:
-                log.warning("result.refused", attempt_id=str(attempt_id), reason=refusal)
-                await attempts.fail(connection, attempt, "quality", str(refusal)[:500])
+        if facts is not None:
+            result = jobs.Result(waiting.job_id, waiting.result_key, _result(waiting, facts))
+            if await self._complete((delivery, result)):
+                return
+        else:
+            log.warning("result.refused", attempt_id=str(attempt_id), reason=refusal)
+            async with delivery.transaction() as connection:
+                await attempts.fail(connection, waiting, "quality", str(refusal)[:500])
         await self._drop_unwanted(attempt_id)
 
-    async def _look(self, attempt: Row[Any], photo: Row[Any]) -> dict[str, Any]:
+    async def _complete_together(
+        self, checked: Sequence[tuple[Delivery, jobs.Result]]
+    ) -> list[bool]:
+        """Complete the jobs of all these results; which of them were."""
+        async with self._engine.begin() as connection:
+            await inbox.claim_all(connection, {delivery.claim for delivery, _ in checked})
+            completed = await jobs.complete(connection, [result for _, result in checked])
+        return [result.job_id in completed for _, result in checked]
+
+    async def _look(self, waiting: Row[Any]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="rekindle-check-") as folder:
             path = Path(folder) / "result"
-            await self._storage.download(attempt.result_key, path, bytes_max=RESULT_BYTES_MAX)
+            await self._storage.download(waiting.result_key, path, bytes_max=RESULT_BYTES_MAX)
             return await self._sandbox.run(
                 "check",
                 path=str(path),
-                sha256=attempt.output["sha256"] if attempt.output else None,
-                master_width=photo.width,
-                master_height=photo.height,
-                short_side_max=attempt.short_side_max,
+                sha256=waiting.output["sha256"] if waiting.output else None,
+                master_width=waiting.master_width,
+                master_height=waiting.master_height,
+                short_side_max=waiting.short_side_max,
             )
 
-    async def _find(self, attempt_id: UUID) -> tuple[Row[Any], Row[Any], Row[Any]] | None:
-        """The attempt, its job and its photo, if the result still waits to be checked."""
+    async def _find(self, attempt_id: UUID) -> Row[Any] | None:
+        """The attempt, with the size of its photo, if its result still waits to be checked."""
         async with self._engine.connect() as connection:
-            attempt = (
-                await connection.execute(
-                    sa.select(attempts_table).where(
-                        attempts_table.c.id == attempt_id, attempts_table.c.state == "FINISHED"
-                    )
-                )
-            ).one_or_none()
-            if attempt is None:
-                return None
-            job = (
-                await connection.execute(
-                    sa.select(jobs_table).where(
-                        jobs_table.c.id == attempt.job_id,
-                        jobs_table.c.state == "CHECKING",
-                        jobs_table.c.attempts == attempt.number,
-                    )
-                )
-            ).one_or_none()
-            if job is None:
-                return None
-            return attempt, job, (await preparation.photos_of(connection, job.photo_ids))[0]
+            return (await connection.execute(_WAITING, {"attempt_id": attempt_id})).one_or_none()
 
     async def _count_crash(self, attempt_id: UUID) -> int:
         async with self._engine.begin() as connection:

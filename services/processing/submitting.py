@@ -1,20 +1,23 @@
-"""Handing an attempt to RunPod: signed addresses in, an id out, and never twice by accident."""
+"""Handing an attempt to RunPod: signed addresses in, an id out, and never twice by accident.
 
-import hashlib
-import hmac
-from collections.abc import Mapping
+The commitment before the call and the record after it are written for all attempts that are
+submitted at the same time; the calls themselves run side by side.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.kit import inbox
+from services.kit.coalescing import Coalesced
+from services.kit.inbox import Delivery
 from services.kit.storage import Storage
-from services.processing import attempts, endpoints, preparation
+from services.processing import attempts, endpoints
+from services.processing.attempts import Attempt
 from services.processing.endpoints import Breaker
-from services.processing.models import jobs as jobs_table
-from services.processing.preparation import Transaction
 from services.processing.runpod import (
     Ambiguous,
     BadRequest,
@@ -30,12 +33,9 @@ AGAIN_AFTER_S, AGAIN_AFTER_UNAUTHORIZED_S = 2.0, 30.0
 ADDRESS_LASTS_LONGER_S = 600
 """A signed address is valid for the time in RunPod's queue, the run, and this much more."""
 
+TOGETHER_MAX = 50
+
 log = structlog.get_logger()
-
-
-def signature(secret: str, attempt_id: UUID) -> str:
-    """What proves that a webhook's address came from us."""
-    return hmac.new(secret.encode(), str(attempt_id).encode(), hashlib.sha256).hexdigest()
 
 
 class Submitter:
@@ -53,67 +53,78 @@ class Submitter:
         self._engine, self._storage, self._runpods = engine, storage, runpods
         self._breakers = {endpoint: Breaker() for endpoint in runpods}
         self._webhook_base, self._webhook_secret = webhook_base.rstrip("/"), webhook_secret
+        self._begin = Coalesced(self._begin_together, size_max=TOGETHER_MAX)
+        self._record = Coalesced(self._record_together, size_max=TOGETHER_MAX)
 
-    async def submit(self, attempt_id: UUID, transaction: Transaction) -> None:
+    async def submit(self, attempt_id: UUID, delivery: Delivery) -> None:
         """Submit a released attempt, and write down what RunPod said."""
-        # Signed before the commitment, so that there is little time to die in between.
-        given = await self._input(attempt_id)
-        async with self._engine.begin() as connection:
-            attempt = await attempts.begin_submit(connection, attempt_id)
+        attempt = await self._begin(attempt_id)
         if attempt is None:
             # Submitted before, not wanted any more, or its endpoint is paused. If somebody died
             # while submitting, the poller finds out what became of it.
-            async with transaction():
+            async with delivery.transaction():
                 return
+        breaker = self._breakers[attempt.endpoint]
+        try:
+            runpod_job_id = await self._run(attempt)
+        except BadRequest as error:
+            log.error("submit.refused", attempt_id=str(attempt_id), error=str(error))  # noqa: TRY400
+            async with delivery.transaction() as connection:
+                await attempts.fail(connection, attempt, "bad-request", str(error))
+        except Unreachable as error:
+            log.warning("submit.not_sent", attempt_id=str(attempt_id), error=repr(error))
+            async with delivery.transaction() as connection:
+                await attempts.not_sent(connection, attempt_id, again_after_s=_pause_s(error))
+                if breaker.trips(error):
+                    await endpoints.pause(connection, attempt.endpoint, str(error))
+        except Ambiguous as error:
+            log.warning("submit.unclear", attempt_id=str(attempt_id), error=repr(error))
+            async with delivery.transaction() as connection:
+                await attempts.poll_at(connection, attempt_id, attempts.UNCLEAR_LOOK_AGAIN)
+                if breaker.trips(error):
+                    await endpoints.pause(connection, attempt.endpoint, str(error))
+        else:
+            breaker.succeed()
+            await self._record((delivery, attempt, runpod_job_id))
+
+    async def _begin_together(self, attempt_ids: Sequence[UUID]) -> list[Attempt | None]:
+        async with self._engine.begin() as connection:
+            begun = await attempts.begin_submit(connection, set(attempt_ids))
+        # One that was asked for twice at once is submitted once.
+        by_id = {attempt.id: attempt for attempt in begun}
+        return [by_id.pop(attempt_id, None) for attempt_id in attempt_ids]
+
+    async def _run(self, attempt: Attempt) -> str:
         policy = Policy(
             execution_timeout_s=attempt.runs_at_most_s,
             ttl_s=_lasts_s(attempt),
             # Free work never makes RunPod start another machine.
             is_low_priority=attempt.tier == "standard",
         )
-        breaker = self._breakers[attempt.endpoint]
-        try:
-            runpod_job_id = await self._runpods[attempt.endpoint].run(
-                given, webhook=self._webhook(attempt_id), policy=policy
-            )
-        except BadRequest as error:
-            log.error("submit.refused", attempt_id=str(attempt_id), error=str(error))  # noqa: TRY400
-            async with transaction() as connection:
-                await attempts.fail(connection, attempt, "bad-request", str(error))
-        except Unreachable as error:
-            log.warning("submit.not_sent", attempt_id=str(attempt_id), error=repr(error))
-            async with transaction() as connection:
-                await attempts.not_sent(connection, attempt_id, again_after_s=_pause_s(error))
-                if breaker.trips(error):
-                    await endpoints.pause(connection, attempt.endpoint, str(error))
-        except Ambiguous as error:
-            log.warning("submit.unclear", attempt_id=str(attempt_id), error=repr(error))
-            async with transaction() as connection:
-                await attempts.poll_at(connection, attempt_id, attempts.UNCLEAR_LOOK_AGAIN)
-                if breaker.trips(error):
-                    await endpoints.pause(connection, attempt.endpoint, str(error))
-        else:
-            breaker.succeed()
-            async with transaction() as connection:
-                await attempts.submitted(connection, attempt, runpod_job_id)
+        runpod = self._runpods[attempt.endpoint]
+        given = await self._input(attempt)
+        return await runpod.run(given, webhook=self._webhook(attempt.id), policy=policy)
 
-    async def _input(self, attempt_id: UUID) -> dict[str, Any]:
-        async with self._engine.connect() as connection:
-            attempt = await attempts.find(connection, attempt_id)
-            query = sa.select(jobs_table).where(jobs_table.c.id == attempt.job_id)
-            job = (await connection.execute(query)).one()
-            photos = await preparation.photos_of(connection, job.photo_ids)
+    async def _record_together(
+        self, taken: Sequence[tuple[Delivery, Attempt, str]]
+    ) -> Sequence[None]:
+        async with self._engine.begin() as connection:
+            await inbox.claim_all(connection, {delivery.claim for delivery, _, _ in taken})
+            await attempts.submitted(connection, [(attempt, id_) for _, attempt, id_ in taken])
+        return [None] * len(taken)
+
+    async def _input(self, attempt: Attempt) -> dict[str, Any]:
         expires_s = _lasts_s(attempt) + ADDRESS_LASTS_LONGER_S
         images = [
-            {"url": await self._storage.sign_get(photo.master_key, expires_s=expires_s)}
-            for photo in photos
+            {"url": await self._storage.sign_get(key, expires_s=expires_s)}
+            for key in attempt.master_keys
         ]
         put = await self._storage.sign_put(
             attempt.result_key, media_type=RESULT_MEDIA_TYPE, expires_s=expires_s
         )
         return {
             "attempt_id": str(attempt.id),
-            "task": job.kind,
+            "task": attempt.kind,
             "images": images,
             "output": {
                 "url": put,
@@ -121,17 +132,17 @@ class Submitter:
             },
             "options": {
                 "seed": attempt.seed,
-                "note": job.note,
+                "note": attempt.note,
                 "short_side_max": attempt.short_side_max,
             },
         }
 
     def _webhook(self, attempt_id: UUID) -> str:
-        proof = signature(self._webhook_secret, attempt_id)
+        proof = attempts.signature(self._webhook_secret, attempt_id)
         return f"{self._webhook_base}/hooks/runpod/{attempt_id}?sig={proof}"
 
 
-def _lasts_s(attempt: attempts.Attempt) -> int:
+def _lasts_s(attempt: Attempt) -> int:
     """How long RunPod may keep an attempt: waiting, starting a worker, running."""
     waits = attempts.QUEUED_AT_RUNPOD_WITHIN + attempts.COLD_START_WITHIN
     return int(attempt.runs_at_most_s) + int(waits.total_seconds())

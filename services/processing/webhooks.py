@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from services.kit.http import Transaction
 from services.kit.problems import NotFound
+from services.processing.attempts import signature
 from services.processing.runpod import RunPodJobId
-from services.processing.submitting import signature
 
 SIGNATURE_LENGTH_MAX = 128
 

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.processing.v1 import PhotoPrepared, PhotoUnusable
 from services.kit import bus
-from services.kit.bus import Delivery
+from services.kit.inbox import Delivery
 from services.kit.storage import Storage
 from services.uploads import photos
 from services.uploads.models import State

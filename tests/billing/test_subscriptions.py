@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.catalog import EVENTS_HEARD
 from contracts.gateway.v1 import AccountOpened
 from services.billing import consumers, subscriptions
-from services.kit import bus
+from services.kit import bus, inbox
 from services.kit.identity import TokenSource
 from tests.billing.conftest import SECRET
 from tests.kit.messages import account_opened, running, send
@@ -177,8 +177,8 @@ async def test_billing_hears_of_opened_accounts_on_the_broker(
 
 async def test_a_redelivered_account_is_not_acted_on_again(engine: AsyncEngine) -> None:
     account = AccountOpened(account_id=uuid4())
-    delivery = bus.Delivery(engine, consumers.QUEUE, account_opened(account.account_id))
+    delivery = inbox.Delivery(engine, consumers.QUEUE, account_opened(account.account_id))
     await consumers.open_account(account, delivery)
 
-    with pytest.raises(bus.AlreadyHandled):
+    with pytest.raises(inbox.AlreadyHandled):
         await consumers.open_account(account, delivery)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.billing.v1 import PlanChanged
 from services.credits import accounts, holds, ledger
+from services.kit.telemetry import Cause
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Bank:
 
     async def capture(self, job_id: UUID) -> None:
         async with self.engine.begin() as connection:
-            await holds.capture(connection, job_id=job_id)
+            await holds.capture(connection, {job_id: Cause()})
 
     async def release(self, job_id: UUID) -> bool:
         async with self.engine.begin() as connection:

@@ -16,7 +16,7 @@ from contracts.catalog import EVENTS_HEARD
 from contracts.message import Envelope, Event
 from contracts.processing.v1 import JobCancelled, JobCompleted, JobFailed, JobRejected
 from services.credits import consumers
-from services.kit import bus
+from services.kit import bus, inbox
 from services.kit.db import uuid7
 from tests.credits.bank import Bank
 from tests.kit.messages import send
@@ -105,8 +105,20 @@ async def hear(bank: Bank, amqp_url: str) -> AsyncIterator[Callable[..., Awaitab
 Hear = Callable[..., Awaitable[None]]
 
 
+def acting(bank: Bank) -> bus.Handler:
+    """What credits does with messages, without a broker."""
+    return bus.together(bank.engine, size_max=consumers.PREFETCH, act=consumers.act)
+
+
+async def everything(bank: Bank) -> list[Any]:
+    return [
+        await bank.rows(f"select * from {table} order by 1")
+        for table in ("accounts", "movements", "entries", "holds", "outbox", "inbox")
+    ]
+
+
 async def test_credits_hears_what_the_catalogue_says() -> None:
-    assert set(consumers.HANDLERS) == set(EVENTS_HEARD["credits"])
+    assert {JobCompleted, *consumers.RARE} == set(EVENTS_HEARD["credits"])
 
 
 async def test_a_plan_brings_its_credits_and_a_delivered_job_spends_them(
@@ -189,31 +201,63 @@ async def test_a_redelivered_message_is_not_acted_on_again(
     bank: Bank, message: Callable[[UUID], Event]
 ) -> None:
     event = message(await bank.open_account(amount=10))
-    delivery = bus.Delivery(bank.engine, consumers.QUEUE, envelope(event))
-    handler = consumers.HANDLERS[type(event)]
+    delivery = inbox.Delivery(bank.engine, consumers.QUEUE, envelope(event))
+    handle = acting(bank)
+    await handle(event, delivery)
+    before = await everything(bank)
 
-    await handler(event, delivery)
+    await handle(event, delivery)
 
-    with pytest.raises(bus.AlreadyHandled):
-        await handler(event, delivery)
+    assert await everything(bank) == before
 
 
 async def test_a_completed_job_that_is_redelivered_is_not_acted_on_again(bank: Bank) -> None:
     account_id = await bank.open_account(amount=10)
     event = completed(await bank.hold(account_id, amount=4), account_id)
-    delivery = bus.Delivery(bank.engine, consumers.QUEUE, envelope(event))
+    delivery = inbox.Delivery(bank.engine, consumers.QUEUE, envelope(event))
 
-    await consumers.capture(event, delivery)
+    handle = acting(bank)
 
-    with pytest.raises(bus.AlreadyHandled):
-        await consumers.capture(event, delivery)
+    for _ in range(2):
+        await handle(event, delivery)
+
+    assert await bank.balance(account_id) == (6, 0)
+
+
+async def test_jobs_that_are_delivered_together_are_paid_for_together(bank: Bank) -> None:
+    accounts = [await bank.open_account(amount=20) for _ in range(3)]
+    paid = [(await bank.hold(account_id, amount=2), account_id) for account_id in accounts * 3]
+    failed = await bank.hold(accounts[0], amount=5)
+    stopped = ended(JobFailed, failed, accounts[0])
+    before = len(await bank.said())
+    handle = acting(bank)
+
+    events = [*(completed(*one) for one in paid), completed(uuid4(), accounts[1]), stopped]
+    sent = [envelope(event) for event in events]
+    await asyncio.gather(
+        *(
+            handle(event, inbox.Delivery(bank.engine, consumers.QUEUE, told))
+            for event, told in zip(events, sent, strict=True)
+        )
+    )
+
+    assert [await bank.balance(account_id) for account_id in accounts] == [(14, 0)] * 3
+    assert {await bank.state(job_id) for job_id, _ in paid} == {"captured"}
+    assert await bank.state(failed) == "released"
+    said = await bank.rows("select payload from outbox order by id")
+    causes = {row[0]["data"]["job_id"]: row[0]["causationid"] for row in said[before:]}
+    assert causes == {
+        str(event.job_id): str(told.id)  # type: ignore[attr-defined]
+        for event, told in zip(events, sent, strict=True)
+        if event is not events[-2]
+    }
 
 
 async def test_what_fails_is_not_remembered_as_done(
     bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = plan_changed(uuid4())
-    delivery = bus.Delivery(bank.engine, consumers.QUEUE, envelope(event))
+    delivery = inbox.Delivery(bank.engine, consumers.QUEUE, envelope(event))
 
     async def fail(*_: object, **__: object) -> None:
         raise ConnectionError
@@ -221,9 +265,9 @@ async def test_what_fails_is_not_remembered_as_done(
     with monkeypatch.context() as patch:
         patch.setattr("services.credits.accounts.say", fail)
         with pytest.raises(ConnectionError):
-            await consumers.change_plan(event, delivery)
+            await acting(bank)(event, delivery)
     assert await bank.rows("select 1 from accounts") == []
-    await consumers.change_plan(event, delivery)
+    await acting(bank)(event, delivery)
 
     assert await bank.balance(event.account_id) == (25, 0)
 

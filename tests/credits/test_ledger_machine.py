@@ -27,6 +27,7 @@ from contracts.billing.v1 import PlanChanged
 from services.credits import accounts, audit, holds
 from services.kit.db import Connection, create_engine
 from services.kit.problems import Problem
+from services.kit.telemetry import Cause
 from tests.credits import model
 
 STEPS = int(os.environ.get("REKINDLE_LEDGER_STEPS", "2000"))
@@ -95,7 +96,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(job=job, times=st.integers(1, 3))
     def capture(self, job: int, times: int) -> None:
         for _ in range(times):
-            self._do(lambda c: holds.capture(c, job_id=self._jobs[job], at=self._now))
+            self._do(lambda c: holds.capture(c, {self._jobs[job]: Cause()}, at=self._now))
         self._owner(job).capture(job)
 
     @rule(job=job)
@@ -157,7 +158,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if kind == "hold":
                 await self._place(connection, number, job, amount)
             elif kind == "capture":
-                await holds.capture(connection, job_id=self._jobs[job], at=self._now)
+                await holds.capture(connection, {self._jobs[job]: Cause()}, at=self._now)
             else:
                 await accounts.read(connection, self._ids[number], at=self._now)
             raise Crash

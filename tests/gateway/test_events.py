@@ -51,7 +51,7 @@ async def record(engine: AsyncEngine, account_id: UUID, count: int = 1) -> None:
     async with engine.begin() as connection:
         for _ in range(count):
             event = PhotoDeleted(photo_id=uuid4(), account_id=account_id, version=1)
-            await feed.append(connection, account_id, event, time=datetime.now(UTC))
+            await feed.append(connection, [(event, datetime.now(UTC))])
 
 
 @asynccontextmanager

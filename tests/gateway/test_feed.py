@@ -1,6 +1,8 @@
 """The feed: numbered in the order of commits, and without anything that is not the user's."""
 
 import asyncio
+import json
+import random
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -14,33 +16,45 @@ from contracts.processing.v1 import JobCompleted, JobStarted
 from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted
 from services.gateway import consumers, feed, idempotency, sessions
 from services.gateway.idempotency import Attempt, StoredAnswer
+from services.kit.db import Connection
 
 NOW = datetime.now(UTC)
 
 
-def deleted() -> PhotoDeleted:
-    return PhotoDeleted(photo_id=uuid4(), account_id=uuid4(), version=3)
+def deleted(account_id: UUID) -> PhotoDeleted:
+    return PhotoDeleted(photo_id=uuid4(), account_id=account_id, version=3)
+
+
+async def append(connection: Connection, *account_ids: UUID) -> None:
+    await feed.append(connection, [(deleted(account_id), NOW) for account_id in account_ids])
+
+
+async def numbers(engine: AsyncEngine, account_id: UUID) -> list[int]:
+    async with engine.begin() as connection:
+        return [event.seq for event in await feed.read(connection, account_id, after=0)]
 
 
 async def add(engine: AsyncEngine, account_id: UUID, count: int) -> None:
     async with engine.begin() as connection:
         for _ in range(count):
-            await feed.append(connection, account_id, deleted(), time=NOW)
+            await append(connection, account_id)
 
 
 async def test_a_higher_number_is_never_visible_first(engine: AsyncEngine) -> None:
     account_id = uuid4()
     async with engine.connect() as slow, engine.connect() as fast:
         await slow.begin()
-        await feed.append(slow, account_id, deleted(), time=NOW)
+        await append(slow, account_id)
         await fast.begin()
-        overtaking = asyncio.create_task(feed.append(fast, account_id, deleted(), time=NOW))
+        overtaking = asyncio.create_task(append(fast, account_id))
         await asyncio.wait({overtaking}, timeout=0.2)
         assert not overtaking.done()
 
         await slow.commit()
-        assert await overtaking == 2
+        await overtaking
         await fast.commit()
+
+    assert await numbers(engine, account_id) == [1, 2]
 
 
 async def test_numbers_have_no_gaps_though_writers_fail(engine: AsyncEngine) -> None:
@@ -48,24 +62,52 @@ async def test_numbers_have_no_gaps_though_writers_fail(engine: AsyncEngine) -> 
 
     async def write(number: int) -> None:
         async with engine.connect() as connection, connection.begin() as transaction:
-            await feed.append(connection, account_id, deleted(), time=NOW)
+            await append(connection, account_id)
             if number % 3 == 0:
                 await transaction.rollback()
 
     await asyncio.gather(*(write(number) for number in range(30)))
 
-    async with engine.begin() as connection:
-        events = await feed.read(connection, account_id, after=0)
-    assert [event.seq for event in events] == list(range(1, 21))
+    assert await numbers(engine, account_id) == list(range(1, 21))
 
 
 async def test_accounts_do_not_wait_for_one_another(engine: AsyncEngine) -> None:
     async with engine.connect() as one, engine.connect() as other:
         await one.begin()
         await other.begin()
-        await feed.append(one, uuid4(), deleted(), time=NOW)
+        await append(one, uuid4())
         async with asyncio.timeout(1):
-            assert await feed.append(other, uuid4(), deleted(), time=NOW) == 1
+            await append(other, uuid4())
+
+
+async def test_events_of_many_accounts_are_numbered_in_their_order(engine: AsyncEngine) -> None:
+    one, other = uuid4(), uuid4()
+    heard = [deleted(account_id) for account_id in (one, other, one, one, other)]
+    async with engine.begin() as connection:
+        await append(connection, other)
+        await feed.append(connection, [(message, NOW) for message in heard])
+
+        events = await feed.read(connection, one, after=0)
+        assert [event.data["photo_id"] for event in events] == [
+            str(message.photo_id) for message in heard if message.account_id == one
+        ]
+        assert [event.seq for event in events] == [1, 2, 3]
+        assert [event.seq for event in await feed.read(connection, other, after=1)] == [2, 3]
+
+
+async def test_writers_of_the_same_accounts_do_not_lock_each_other_out(
+    engine: AsyncEngine,
+) -> None:
+    crowd = [uuid4() for _ in range(20)]
+
+    async def write(account_ids: list[UUID]) -> None:
+        async with engine.begin() as connection:
+            await append(connection, *account_ids)
+
+    orders = [random.sample(crowd, len(crowd)) for _ in range(30)]
+    await asyncio.gather(*(write(account_ids) for account_ids in orders))
+
+    assert await numbers(engine, crowd[0]) == list(range(1, 31))
 
 
 def test_every_event_heard_says_what_it_shows() -> None:
@@ -102,9 +144,9 @@ def test_nothing_internal_is_shown() -> None:
     )
 
     for message in (accepted, completed):
-        assert str(account_id) not in str(feed.shown(message))
-    assert feed.shown(accepted)["photo_id"] == str(photo_id)
-    assert feed.shown(completed)["job_id"] == str(job_id)
+        assert str(account_id) not in feed.shown(message)
+    assert json.loads(feed.shown(accepted))["photo_id"] == str(photo_id)
+    assert json.loads(feed.shown(completed))["job_id"] == str(job_id)
 
 
 def test_an_event_is_called_by_its_name_without_the_version() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.gateway.v1 import AccountOpened
 from services.kit import bus
-from services.kit.bus import Delivery
+from services.kit.inbox import Delivery
 from tests.kit.messages import (
     DEAD,
     QUEUE,

@@ -2,16 +2,17 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit.db import Connection
+from contracts.message import Envelope
+from services.kit.db import uuid7
+from services.kit.inbox import Delivery
 from services.kit.storage import NoSuchObject, Storage
 from services.processing.dispatching import start_next
 from services.processing.polling import Poller
@@ -42,13 +43,22 @@ class Desk:
 
     async def submit(self) -> UUID:
         attempt_id = await self.release()
-        await self.submitter.submit(attempt_id, self.transaction)
+        await self.submitter.submit(attempt_id, self.delivery())
         return attempt_id
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        async with self.engine.begin() as connection:
-            yield connection
+    def delivery(self) -> Delivery:
+        """The arrival of a message that nobody has heard before."""
+        story = uuid7()
+        envelope = Envelope(
+            id=uuid7(),
+            source="/rekindle/tests",
+            type="processing.attempt.start.v1",
+            time=datetime.now(UTC),
+            subject=str(story),
+            correlationid=story,
+            data={},
+        )
+        return Delivery(self.engine, "rk.processing.attempts.priority", envelope)
 
     async def attempt(self) -> Any:
         return (await rows.attempts_of(self.engine, self.job_id))[-1]

@@ -106,7 +106,7 @@ class Customer:
 
     async def order(self, photo_id: UUID, key: str = "k1") -> UUID:
         answer = await self.client.post(
-            "/v1/jobs",
+            "/v1/jobs?patient=true",
             json={"kind": "restore", "photo_ids": [str(photo_id)]},
             headers={"Idempotency-Key": key},
         )

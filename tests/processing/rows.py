@@ -59,8 +59,9 @@ async def add_job(engine: AsyncEngine, account_id: UUID, *, photo_id: UUID | Non
     job_id = uuid7()
     async with engine.begin() as connection:
         service = await accounts.service_of(connection, account_id)
-        await connection.execute(
-            jobs_table.insert().values(
+        pending = await connection.execute(
+            jobs_table.insert()
+            .values(
                 id=job_id,
                 account_id=account_id,
                 idempotency_key=str(job_id),
@@ -73,8 +74,9 @@ async def add_job(engine: AsyncEngine, account_id: UUID, *, photo_id: UUID | Non
                 state="PENDING_HOLD",
                 seed=1,
             )
+            .returning(jobs_table)
         )
-        await jobs.queue(connection, [job_id])
+        await jobs.queue(connection, pending.all())
     return job_id
 
 

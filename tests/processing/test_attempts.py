@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.storage import Storage
 from services.processing import attempts, jobs
+from services.processing.attempts import signature
 from services.processing.runpod import Policy, RunPod
-from services.processing.submitting import signature
 from tests.processing import rows
 from tests.processing.conftest import ENDPOINT_ID, KEY, WEBHOOK_SECRET, Emulator
 from tests.processing.desk import WORKER, Desk, open_desk
@@ -60,7 +60,7 @@ async def test_a_finished_run_is_ordered_to_be_checked(desk: Desk) -> None:
 async def test_a_second_copy_of_the_order_submits_nothing(desk: Desk) -> None:
     attempt_id = await desk.release()
 
-    await asyncio.gather(*(desk.submitter.submit(attempt_id, desk.transaction) for _ in range(5)))
+    await asyncio.gather(*(desk.submitter.submit(attempt_id, desk.delivery()) for _ in range(5)))
 
     assert desk.emulator.endpoint.health()["jobs"]["inQueue"] == 1
 
@@ -71,7 +71,7 @@ async def test_what_runpod_could_not_take_is_submitted_again_later(desk: Desk) -
     refused = await desk.attempt()
 
     await desk.look()
-    await desk.submitter.submit(attempt_id, desk.transaction)
+    await desk.submitter.submit(attempt_id, desk.delivery())
 
     assert refused.state == "RELEASED"
     assert (await desk.attempt()).state == "RUNNING"
@@ -235,8 +235,8 @@ async def test_a_submit_that_died_in_the_middle_keeps_its_slot_till_its_deadline
 ) -> None:
     attempt_id = await desk.release()
     async with desk.engine.begin() as connection:
-        await attempts.begin_submit(connection, attempt_id)
-    await desk.submitter.submit(attempt_id, desk.transaction)
+        await attempts.begin_submit(connection, [attempt_id])
+    await desk.submitter.submit(attempt_id, desk.delivery())
     assert desk.emulator.endpoint.health()["jobs"]["inQueue"] == 0
     await somebody_elses_run(desk)
     await desk.look()
@@ -250,7 +250,7 @@ async def test_a_submit_that_died_in_the_middle_keeps_its_slot_till_its_deadline
 async def test_a_submit_that_died_is_lost_when_runpod_has_nothing_to_do(desk: Desk) -> None:
     attempt_id = await desk.release()
     async with desk.engine.begin() as connection:
-        await attempts.begin_submit(connection, attempt_id)
+        await attempts.begin_submit(connection, [attempt_id])
 
     await desk.look()
 
@@ -275,7 +275,7 @@ async def test_a_cancelled_job_that_waits_for_its_submit_is_never_submitted(desk
     async with desk.engine.begin() as connection:
         await jobs.cancel(connection, desk.job_id, account_id=desk.account_id)
 
-    await desk.submitter.submit(attempt_id, desk.transaction)
+    await desk.submitter.submit(attempt_id, desk.delivery())
     assert await desk.poller.look() == 1
 
     assert desk.emulator.endpoint.health()["jobs"]["inQueue"] == 0

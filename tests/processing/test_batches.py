@@ -117,7 +117,7 @@ async def test_what_fails_gives_its_part_back_and_the_last_one_ends_the_batch(
     async with engine.begin() as connection:
         await jobs.move(connection, last, to="CHECKING", among=("QUEUED",))
         facts = {"sha256": "0" * 64, "width": 1, "height": 1, "engine": "x", "gpu_seconds": 1.0}
-        await jobs.complete(connection, last, result_key="x", result=facts)
+        await jobs.complete(connection, [jobs.Result(last, "x", facts)])
         await jobs.fail(connection, last, code="late", detail="it has ended")
     finished = (await client.get(f"/v1/batches/{batch['id']}")).json()
 

@@ -91,7 +91,7 @@ async def test_a_locked_endpoint_is_paused_and_costs_no_attempt(
         await dispatcher._probe(duties)
     assert not await is_paused(desk.engine)
     await desk.look()
-    await desk.submitter.submit((await desk.attempt()).id, desk.transaction)
+    await desk.submitter.submit((await desk.attempt()).id, desk.delivery())
     assert (await desk.attempt()).state == "RUNNING"
     async with desk.engine.begin() as connection:
         assert await dispatching.start_next(connection, slots=5, endpoint=ENDPOINT_ID) == second

@@ -104,7 +104,7 @@ async def test_somebody_elses_key_is_neither_read_nor_written(desk: Desk) -> Non
 
 
 async def check(desk: Desk, attempt: Any, sandbox: Sandbox) -> Any:
-    await Checker(desk.engine, desk.storage, sandbox).check(attempt.id, desk.transaction)
+    await Checker(desk.engine, desk.storage, sandbox).check(attempt.id, desk.delivery())
     return await desk.attempt()
 
 

@@ -15,6 +15,7 @@ from contracts.uploads.v1 import PhotoAccepted
 from services.kit.db import Connection
 from services.kit.problems import NotFound
 from services.processing import accounts, attempts, jobs, preparation
+from services.processing.attempts import Run
 from services.processing.dispatching import start_next
 from services.processing.errors import JobEnded
 from services.processing.models import _metadata
@@ -52,9 +53,8 @@ async def started(engine: AsyncEngine, account_id: UUID) -> tuple[UUID, Any]:
 async def running(engine: AsyncEngine, account_id: UUID) -> tuple[UUID, Any]:
     job_id, attempt = await started(engine, account_id)
     async with engine.begin() as connection:
-        begun = await attempts.begin_submit(connection, attempt.id)
-        assert begun is not None
-        await attempts.submitted(connection, begun, "runpod-1")
+        (begun,) = await attempts.begin_submit(connection, [attempt.id])
+        await attempts.submitted(connection, [(begun, "runpod-1")])
     return job_id, (await attempts_of(engine, job_id))[-1]
 
 
@@ -63,6 +63,10 @@ async def in_own_transaction(
 ) -> object:
     async with engine.begin() as connection:
         return await rule(connection)
+
+
+def good_result(job_id: UUID) -> jobs.Result:
+    return jobs.Result(job_id, "results/x", RESULT)
 
 
 def output_of(attempt: Any) -> WorkerOutput:
@@ -95,8 +99,8 @@ async def test_tables_and_migrations_agree(engine: AsyncEngine) -> None:
 async def test_the_whole_way_says_each_step_once(engine: AsyncEngine) -> None:
     job_id, attempt = await running(engine, await open_account(engine))
     async with engine.begin() as connection:
-        assert await attempts.finish(connection, attempt, output_of(attempt), gpu_seconds=1.5)
-        await jobs.complete(connection, job_id, result_key="results/x", result=RESULT)
+        assert not await attempts.finish(connection, [Run(attempt, output_of(attempt), 1.5)])
+        assert await jobs.complete(connection, [good_result(job_id)]) == {job_id}
 
     done = await job(engine, job_id)
     assert (done.state, done.version) == ("COMPLETED", 6)
@@ -118,8 +122,8 @@ async def test_a_job_that_ends_in_several_ways_at_once_ends_once(
     job_id, attempt = await running(engine, account_id)
 
     async def finished(connection: Connection) -> None:
-        await attempts.finish(connection, attempt, output_of(attempt), gpu_seconds=1)
-        await jobs.complete(connection, job_id, result_key="results/x", result=RESULT)
+        await attempts.finish(connection, [Run(attempt, output_of(attempt), 1)])
+        await jobs.complete(connection, [good_result(job_id)])
 
     async def cancelled(connection: Connection) -> None:
         await jobs.cancel(connection, job_id, account_id=account_id)
@@ -152,15 +156,14 @@ async def test_terminal_states_never_change(engine: AsyncEngine) -> None:
     said = await types_said(engine, job_id)
 
     async with engine.begin() as connection:
-        assert not await jobs.queue(connection, [job_id])
-        assert await jobs.begin_check(connection, job_id) is None
+        assert not await jobs.queue(connection, [ended])
+        assert not await jobs.move_all(connection, [job_id], to="CHECKING", among="RUNNING")
         assert await jobs.try_again(connection, job_id, avoid_endpoint=None) is None
         assert await jobs.fail(connection, job_id, code="x", detail="x") is None
         assert await jobs.reject(connection, job_id, code="abandoned", detail="x") is None
-        assert (
-            await jobs.complete(connection, job_id, result_key="results/x", result=RESULT) is None
-        )
-        assert not await attempts.finish(connection, attempt, output_of(attempt), gpu_seconds=1)
+        assert not await jobs.complete(connection, [good_result(job_id)])
+        finished = await attempts.finish(connection, [Run(attempt, output_of(attempt), 1)])
+        assert finished == {attempt.id}
     with pytest.raises(JobEnded):
         async with engine.begin() as connection:
             await jobs.cancel(connection, job_id, account_id=account_id)
@@ -252,8 +255,8 @@ async def test_stale_and_doubled_messages_about_an_attempt_change_nothing(
     async with engine.begin() as connection:
         await attempts.fail(connection, attempt, "infra", "trouble")
         await attempts.fail(connection, attempt, "infra", "trouble again")
-        assert await attempts.begin_submit(connection, attempt.id) is None
-        assert await attempts.finish(connection, attempt, output_of(attempt), gpu_seconds=1)
+        assert not await attempts.begin_submit(connection, [attempt.id])
+        assert not await attempts.finish(connection, [Run(attempt, output_of(attempt), 1)])
 
     assert (await job(engine, job_id)).state == "QUEUED"
     assert [a.state for a in await attempts_of(engine, job_id)] == ["FAILED"]

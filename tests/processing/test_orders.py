@@ -38,10 +38,10 @@ async def _holds(credits_: Credits) -> Holds:
 
 
 async def order(
-    client: httpx.AsyncClient, photo_id: UUID, key: str = "k1", **body: Any
+    client: httpx.AsyncClient, photo_id: UUID, key: str = "k1", *, query: str = "", **body: Any
 ) -> httpx.Response:
     return await client.post(
-        "/v1/jobs",
+        f"/v1/jobs{query}",
         json={"kind": "restore", "photo_ids": [str(photo_id)], **body},
         headers={"Idempotency-Key": key},
     )
@@ -220,18 +220,33 @@ async def test_foreign_and_absent_photos_are_answered_alike(
     assert (await client.get("/v1/jobs")).json()["items"] == []
 
 
-async def test_a_photo_heard_of_a_moment_later_is_found(
+async def test_who_is_patient_finds_a_photo_that_is_heard_of_a_moment_later(
     engine: AsyncEngine, bank: Bank, client_of: ClientOf
 ) -> None:
     account_id = await bank.open_account(amount=10)
-    photo_id = uuid4()
+    client, photo_id = client_of(account_id), uuid4()
 
-    ordering = asyncio.create_task(order(client_of(account_id), photo_id))
+    assert (await order(client, photo_id)).status_code == 404
+    ordering = asyncio.create_task(order(client, photo_id, query="?patient=true"))
     await asyncio.sleep(0.1)
     await add_photo(engine, account_id, "waiting")
     await execute(engine, "update preparations set photo_id = :id", id=photo_id)
 
     assert (await ordering).json()["state"] == "queued"
+
+
+async def test_an_order_is_found_again_although_its_photo_is_gone(
+    engine: AsyncEngine, bank: Bank, client_of: ClientOf
+) -> None:
+    account_id = await bank.open_account(amount=10)
+    client, photo_id = client_of(account_id), await add_photo(engine, account_id)
+    first = await order(client, photo_id)
+    await execute(engine, "update preparations set state = 'deleted'")
+
+    again, another = await order(client, photo_id), await order(client, photo_id, "k2")
+
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert another.status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -338,7 +353,7 @@ async def test_a_result_is_shown_for_five_minutes_at_a_time(
     }
     async with engine.begin() as connection:
         await jobs.move(connection, job_id, to="CHECKING", among=("QUEUED",))
-        await jobs.complete(connection, job_id, result_key="results/x.png", result=result)
+        await jobs.complete(connection, [jobs.Result(job_id, "results/x.png", result)])
 
     shown = (await client_of(account_id).get(f"/v1/jobs/{job_id}")).json()
 

@@ -16,8 +16,8 @@ from contracts.message import Envelope
 from sdk.rekindle import parked
 from sdk.rekindle.cli import cli
 from services.kit import bus
-from services.kit.bus import Delivery
 from services.kit.db import create_engine
+from services.kit.inbox import Delivery
 from tests.kit.messages import DEAD, QUEUE, account_opened, depth, running, send, take, until
 
 NOBODY_THERE = "amqp://nobody:nothing@127.0.0.1:9/rekindle"

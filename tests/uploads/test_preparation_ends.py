@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Envelope, Message
 from contracts.processing.v1 import PhotoPrepared, PhotoUnusable
-from services.kit.bus import AlreadyHandled, Delivery
+from services.kit.inbox import AlreadyHandled, Delivery
 from services.kit.storage import Storage
 from services.uploads.consumers import PreparationEnds
 from tests.uploads import pictures
