@@ -66,7 +66,7 @@ def set_up() -> None:
 def _app_environment(stamp: Path) -> None:
     if wheels.is_current(stamp, APP_LOCKS):
         return
-    _environment(PROJECT_PYTHON, LOCKS / "all.txt")
+    environment(PROJECT_PYTHON, LOCKS / "all.txt")
     project = ["-e", str(ROOT), "--no-deps", "--build-constraints", str(LOCKS / "build.txt")]
     _uv("pip", "install", "--quiet", "--python", str(PROJECT_PYTHON), *project)
     wheels.write_stamp(stamp, APP_LOCKS)
@@ -76,12 +76,13 @@ def _app_environment(stamp: Path) -> None:
 def _worker_environment(stamp: Path) -> None:
     if wheels.is_current(stamp, WORKER_LOCKS):
         return
-    _environment(WORKER_PYTHON, WORKER_LOCKS[0])
+    environment(WORKER_PYTHON, WORKER_LOCKS[0])
     wheels.write_stamp(stamp, WORKER_LOCKS)
     print("  the worker's environment is ready", flush=True)
 
 
-def _environment(python: Path, lock: Path) -> None:
+def environment(python: Path, lock: Path) -> None:
+    """Make the environment of this interpreter hold exactly what the lock names."""
     folder = python.parent.parent
     if not (python.exists() and _is_of_this_python(folder)):
         _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))

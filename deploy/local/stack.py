@@ -42,6 +42,10 @@ class Options:
     workers: int = 1
     gpu_slots: int = environments.GPU_SLOTS
     through: Mapping[str, int] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the services are told beyond, or instead of, what `environments` says."""
+    runpod: str = "deploy.local.runpod.app"
+    """The module that plays RunPod."""
 
     def wants(self, name: str) -> bool:
         return not self.only or name in self.only
@@ -65,7 +69,12 @@ def build(home: Home, options: Options) -> Stack:
     wishes = {**PORTS, **more, "gateway": options.gateway_port}
     chosen, notes = ports.choose(home.folder / "ports.json", wishes)
     addresses = servers.addresses(home, chosen, through=options.through)
-    services = environments.of_services(home, addresses, gpu_slots=options.gpu_slots)
+    services = {
+        service: {**environment, **options.settings}
+        for service, environment in environments.of_services(
+            home, addresses, gpu_slots=options.gpu_slots
+        ).items()
+    }
     found = servers.find(
         home, addresses, wants=options.wants, newer_rabbitmq=options.newer_rabbitmq
     )
@@ -105,7 +114,7 @@ def python_programs(
     }
     return [
         _http("issuer", "deploy.local.issuer.app", issuer, chosen, path="/.well-known/jwks.json"),
-        _http("runpod", "deploy.local.runpod.app", emulator, chosen, path="/ready"),
+        _http("runpod", options.runpod, emulator, chosen, path="/ready"),
         *(_worker(home, addresses, name=name) for name in names("worker", options.workers)),
         *(
             _http(name, f"services.{door}.app", services[door], chosen)

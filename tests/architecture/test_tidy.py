@@ -10,7 +10,7 @@ import pytest
 from contracts.catalog import EVENTS_HEARD, MESSAGES
 from contracts.message import Command
 
-PACKAGES = ("contracts", "services", "sdk", "worker", "deploy")
+PACKAGES = ("contracts", "services", "sdk", "worker", "deploy", "bench")
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
 SERVICES = ("gateway", "uploads", "credits", "processing", "billing")
 KIT = sorted(path for path in Path("services/kit").glob("*.py") if path.stem != "__init__")

@@ -1,0 +1,50 @@
+"""Run the benchmarks: `make bench [only=saga] [rounds=5] [jobs=600]`.
+
+Each prints a table, writes `bench/results/<name>.json`, and fails if a peer did not really run. A
+missed goal is a finding, not a failure.
+"""
+
+import argparse
+import asyncio
+import importlib
+import sys
+
+import uvloop
+
+from bench import peer_process
+from bench.options import JOBS, ROUNDS, Options
+from deploy.local.trouble import StackError, plain_words
+
+NAMES = ("saga",)
+
+
+def main() -> int:
+    reading = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    reading.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    reading.add_argument("--rounds", type=int, default=ROUNDS)
+    reading.add_argument("--jobs", type=int, default=JOBS, help="per round of the saga")
+    asked = reading.parse_args()
+    if unknown := set(asked.names) - set(NAMES):
+        reading.error(f"there is no {', '.join(unknown)}: there is {', '.join(NAMES)}")
+    options = Options(rounds=asked.rounds, jobs=asked.jobs)
+    try:
+        with plain_words():
+            peer_process.set_up()
+            for name in asked.names or NAMES:
+                _run(name, options)
+    except StackError as trouble:
+        print(f"\n{trouble}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(name: str, options: Options) -> None:
+    module = importlib.import_module(f"bench.{name}")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        report = runner.run(module.measure(options))
+    print(report.table(), flush=True)
+    print(f"  {report.write()}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
