@@ -1,10 +1,10 @@
 """Roles and operator commands of billing: `python -m services.billing --help`."""
 
 import argparse
-import asyncio
 import sys
 from uuid import UUID
 
+import uvloop
 from pydantic import SecretStr
 
 from services.billing import consumers, plans, subscriptions
@@ -62,9 +62,9 @@ def main() -> int:
     gift.add_argument("plan", choices=list(plans.PLANS))
     chosen = parser.parse_args()
     if chosen.role == "subscribe":
-        asyncio.run(subscribe(chosen.account_id, chosen.plan))
+        uvloop.run(subscribe(chosen.account_id, chosen.plan))
     else:
-        asyncio.run(consume())
+        uvloop.run(consume())
     return 0
 
 

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 
+import uvloop
 from pydantic import SecretStr
 
 from services.credits import audit, consumers
@@ -65,8 +66,8 @@ def main() -> int:
         help="prove that every balance is the sum of its entries; 1 on any drift (DATABASE_URL)",
     )
     if parser.parse_args().role == "audit":
-        return asyncio.run(prove_the_books())
-    asyncio.run(consume())
+        return uvloop.run(prove_the_books())
+    uvloop.run(consume())
     return 0
 
 

@@ -1,10 +1,11 @@
 """The gateway's other roles and its operator's commands: `python -m services.gateway --help`."""
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 from uuid import UUID
+
+import uvloop
 
 from services.gateway import accounts, consumers
 from services.gateway.settings import ConsumerSettings, OperatorSettings
@@ -37,7 +38,7 @@ def main() -> None:
     if arguments.command == "consumer":
         _consume()
     elif arguments.command == "open-account":
-        asyncio.run(_open_account(arguments.subject, arguments.account_id))
+        uvloop.run(_open_account(arguments.subject, arguments.account_id))
     else:
         _write_contract(arguments.out)
 
@@ -45,7 +46,7 @@ def main() -> None:
 def _consume() -> None:
     settings = load(ConsumerSettings)
     telemetry.configure_logs("gateway-consumer", level=settings.log_level)
-    asyncio.run(consumers.run(settings))
+    uvloop.run(consumers.run(settings))
 
 
 async def _open_account(subject: str, account_id: UUID) -> None:

@@ -23,23 +23,21 @@ WAITING_MAX = 10_000
 WAITING_MS_MAX = 30_000
 
 EXCHANGE = RabbitExchange("rk.gw", type=ExchangeType.TOPIC, declare=False)
-PREFIX = "user."
+ROUTING_KEY = "users"
+ID_BYTES = 16
+"""The body of a nudge is the ids of its accounts, one after the other."""
 
 log = structlog.get_logger()
 
 
 async def send(broker: RabbitBroker, account_ids: Collection[UUID]) -> None:
     """Tell whoever streams these accounts' feeds to look; that nobody does is no error."""
-    await asyncio.gather(*(_send(broker, account_id) for account_id in account_ids))
-
-
-async def _send(broker: RabbitBroker, account_id: UUID) -> None:
     try:
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await broker.publish(
-                b"",
+                b"".join(account_id.bytes for account_id in account_ids),
                 exchange=EXCHANGE,
-                routing_key=f"{PREFIX}{account_id}",
+                routing_key=ROUTING_KEY,
                 mandatory=False,
                 persist=False,
             )
@@ -51,11 +49,12 @@ def listen(broker: RabbitBroker, streams: Streams) -> None:
     """Pass on the nudges that reach this process, once the broker is started."""
 
     async def on_nudge(message: StreamMessage[Any]) -> None:
-        key: str = message.raw_message.routing_key or ""
-        try:
-            streams.nudge(UUID(key.removeprefix(PREFIX)))
-        except ValueError:
-            log.warning("nudge.strange", routing_key=key[:80])
+        body = message.body
+        if len(body) % ID_BYTES:
+            log.warning("nudge.strange", length=len(body))
+            return
+        for start in range(0, len(body), ID_BYTES):
+            streams.nudge(UUID(bytes=body[start : start + ID_BYTES]))
 
     broker.subscriber(
         RabbitQueue(
@@ -63,7 +62,7 @@ def listen(broker: RabbitBroker, streams: Streams) -> None:
             durable=False,
             exclusive=True,
             auto_delete=True,
-            routing_key=f"{PREFIX}#",
+            routing_key=ROUTING_KEY,
             arguments={"x-max-length": WAITING_MAX, "x-message-ttl": WAITING_MS_MAX},
         ),
         EXCHANGE,

@@ -115,10 +115,11 @@ def visitor_within(limit: Limit) -> Callable[[Request], Awaitable[Visitor]]:
     return visitor
 
 
-def anyone_within(limit: Limit) -> Callable[[Request], None]:
+def anyone_within(limit: Limit) -> Callable[[Request], Awaitable[None]]:
     """A dependency: nobody in particular, whose address has a request left in this limit."""
 
-    def anyone(request: Request) -> None:
+    # Without anything to wait for, and yet a coroutine: FastAPI gives functions a thread each.
+    async def anyone(request: Request) -> None:
         charge_address(request, limit)
 
     return anyone

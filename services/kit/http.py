@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit import telemetry
 from services.kit.db import Connection, is_transient
-from services.kit.identity import Caller, verify_caller
+from services.kit.identity import Caller, Callers
 from services.kit.problems import Problem, Unauthenticated, Unavailable
 
 BODY_BYTES_MAX = 64 * 1024
@@ -71,7 +71,7 @@ def create_service(
         redoc_url=None,
     )
     app.state.service, app.state.version, app.state.engine = name, version, engine
-    app.state.internal_secrets, app.state.checks = tuple(internal_secrets), tuple(checks)
+    app.state.callers, app.state.checks = Callers(name, internal_secrets), tuple(checks)
     app.include_router(_health)
     for router in routers:
         app.include_router(router)
@@ -98,8 +98,8 @@ async def _caller(request: Request) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated
-    state = request.app.state
-    return verify_caller(token, audience=state.service, secrets=state.internal_secrets)
+    callers: Callers = request.app.state.callers
+    return callers.of(token)
 
 
 async def _account(caller: Annotated[Caller, Depends(_caller)]) -> UUID:

@@ -57,21 +57,43 @@ class TokenSource:
         return token
 
 
-def verify_caller(token: str, *, audience: str, secrets: Sequence[str]) -> Caller:
-    """Who sent this token, or `Unauthenticated`."""
-    if len(token) > TOKEN_LENGTH_MAX:
+class Callers:
+    """Who sent a token that is for us; one that was verified is remembered while it is valid.
+
+    Callers reuse their tokens, and a signature costs more than the rest of a small request.
+    """
+
+    def __init__(self, audience: str, secrets: Sequence[str]) -> None:
+        self._audience, self._secrets = audience, tuple(secrets)
+        self._verified: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+
+    def of(self, token: str) -> Caller:
+        """The caller, or `Unauthenticated`."""
+        known = self._verified.get(token)
+        if known and time.time() < known[0]:
+            return known[1]
+        if len(token) > TOKEN_LENGTH_MAX:
+            raise Unauthenticated
+        for secret in self._secrets:
+            try:
+                verified = self._verify(token, secret)
+            except Exception:  # noqa: BLE001, S112  # jose raises many families; each means "no"
+                continue
+            self._verified[token] = verified
+            if len(self._verified) > TOKENS_KEPT_MAX:
+                self._verified.popitem(last=False)
+            return verified[1]
         raise Unauthenticated
-    for secret in secrets:
-        try:
-            claims = jwt.decode(
-                token,
-                secret,
-                algorithms=[ALGORITHM],
-                audience=audience,
-                options={"require_exp": True, "require_aud": True, "require_iss": True},
-            )
-            account = claims["sub"]
-            return Caller(str(claims["iss"]), UUID(account) if account else None)
-        except Exception:  # noqa: BLE001, S112  # jose raises many families; each means "no"
-            continue
-    raise Unauthenticated
+
+    def _verify(self, token: str, secret: str) -> tuple[float, Caller]:
+        """Until when the token is valid, and who sent it."""
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=[ALGORITHM],
+            audience=self._audience,
+            options={"require_exp": True, "require_aud": True, "require_iss": True},
+        )
+        account = claims["sub"]
+        caller = Caller(str(claims["iss"]), UUID(account) if account else None)
+        return float(claims["exp"]), caller

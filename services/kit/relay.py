@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
+import uvloop
 from faststream.rabbit import RabbitBroker
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
@@ -164,4 +165,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

@@ -1,8 +1,9 @@
 """Processing's roles besides HTTP: `python -m services.processing consumer|dispatcher|costs`."""
 
 import argparse
-import asyncio
 from importlib import import_module
+
+import uvloop
 
 ROLES = {
     "consumer": ("services.processing.consumers", "prepares photos, submits, checks results"),
@@ -25,7 +26,7 @@ def main() -> None:
     module, _ = ROLES[options.role]
     # Only what the role needs is imported; decoding children import this file as well.
     role = import_module(module).main
-    asyncio.run(role(options.asked) if options.asked or options.role == "costs" else role())
+    uvloop.run(role(options.asked) if options.asked or options.role == "costs" else role())
 
 
 if __name__ == "__main__":

@@ -156,16 +156,14 @@ async def cancel_job(
 async def _shown(request: Request, connection: Any, found: Sequence[Row[Any]]) -> list[JobView]:
     places = await line.places(connection, found, slots=request.app.state.gpu_slots)
     return [
-        reading.view(job, place=places.get(job.id), result=await _result(request, job))
-        for job in found
+        reading.view(job, place=places.get(job.id), result=_result(request, job)) for job in found
     ]
 
 
-async def _result(request: Request, job: Row[Any]) -> ResultView | None:
+def _result(request: Request, job: Row[Any]) -> ResultView | None:
     if job.result_key is None:
         return None
-    # Signing is arithmetic: nothing is sent while the transaction is open.
-    url = await request.app.state.storage.sign_get(
+    url = request.app.state.storage.sign_get(
         job.result_key, expires_s=int(RESULT_ADDRESS_LASTS.total_seconds())
     )
     return ResultView(url=url, expires_at=datetime.now(UTC) + RESULT_ADDRESS_LASTS, **job.result)

@@ -12,8 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from sqlalchemy import Row
 
 from contracts.processing.v1 import CheckResult, JobStarted, StartAttempt
 from services.kit import outbox, telemetry
-from services.kit.db import Connection, uuid7
+from services.kit.db import Connection
 from services.kit.outbox import order
 from services.processing import costs, jobs
 from services.processing.kinds import KINDS
@@ -115,33 +114,12 @@ def signature(secret: str, attempt_id: UUID) -> str:
     return hmac.new(secret.encode(), str(attempt_id).encode(), hashlib.sha256).hexdigest()
 
 
-async def release(
-    connection: Connection, job: jobs.Job, *, endpoint: str, cost_day: date, reserved_usd: Decimal
-) -> UUID:
-    """A job just started: write its next attempt down, and order the submit."""
-    attempt_id = uuid7()
-    deadline = sa.func.now() + SUBMITTED_WITHIN
-    await connection.execute(
-        attempts.insert().values(
-            id=attempt_id,
-            job_id=job.id,
-            account_id=job.account_id,
-            tier=job.tier,
-            number=job.attempts,
-            state="RELEASED",
-            endpoint=endpoint,
-            seed=(job.seed + job.attempts * SEED_STEP) % SEEDS,
-            short_side_max=job.short_side_max,
-            runs_at_most_s=runs_at_most_s(job.kind, job.attempts),
-            cost_day=cost_day,
-            reserved_usd=reserved_usd,
-            result_key=f"results/{job.account_id}/{job.id}/{attempt_id}.png",
-            next_poll_at=deadline,
-            deadline=deadline,
-        )
-    )
-    await _order_submit(connection, attempt_id=attempt_id, job_id=job.id, tier=job.tier)
-    return attempt_id
+async def order_submit(
+    connection: Connection, *, attempt_id: UUID, job_id: UUID, tier: Any
+) -> None:
+    """Have an attempt that was released handed to its endpoint."""
+    command = StartAttempt(attempt_id=attempt_id, job_id=job_id, tier=tier)
+    await order(connection, command, about=job_id, queue=f"rk.processing.attempts.{tier}")
 
 
 async def release_again(connection: Connection, attempt: Attempt) -> None:
@@ -150,7 +128,7 @@ async def release_again(connection: Connection, attempt: Attempt) -> None:
         connection, attempt.id, to="RELEASED", among=("RELEASED",), next_poll_at=attempt.deadline
     )
     if again:
-        await _order_submit(
+        await order_submit(
             connection, attempt_id=attempt.id, job_id=attempt.job_id, tier=attempt.tier
         )
 
@@ -179,7 +157,7 @@ async def change_endpoint(connection: Connection, attempt: Attempt, endpoint: st
         deadline=sa.func.now() + SUBMITTED_WITHIN,
     )
     if moved:
-        await _order_submit(
+        await order_submit(
             connection, attempt_id=attempt.id, job_id=attempt.job_id, tier=attempt.tier
         )
 
@@ -326,13 +304,6 @@ async def _is_worth_another(connection: Connection, attempt: Attempt, fault: Fau
         )
     )
     return int(timed_out.scalar_one()) < TIMED_OUT_MAX
-
-
-async def _order_submit(
-    connection: Connection, *, attempt_id: UUID, job_id: UUID, tier: Any
-) -> None:
-    command = StartAttempt(attempt_id=attempt_id, job_id=job_id, tier=tier)
-    await order(connection, command, about=job_id, queue=f"rk.processing.attempts.{tier}")
 
 
 async def _move(

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any, cast, get_args
 from uuid import UUID
 
 import structlog
@@ -72,9 +72,22 @@ _LOCK = text(
     order by scope for update
     """
 )
+# All of them have something left, or nothing is reserved: then `_LOCK` finds out why.
 _RESERVE = text(
-    "update budgets set reserved_usd = reserved_usd + :usd"
-    " where day = :day and scope = any(:scopes)"
+    """
+    with found as (
+        select * from budgets
+        where day = (now() at time zone 'utc')::date and scope = any(:scopes)
+        order by scope for update
+    ), room as (
+        select from found
+        having count(*) = cardinality(cast(:scopes as text[]))
+            and bool_and(spent_usd + reserved_usd < limit_usd + raised_usd)
+    )
+    update budgets set reserved_usd = budgets.reserved_usd + cast(:usd as numeric)
+    from found, room where budgets.day = found.day and budgets.scope = found.scope
+    returning budgets.day
+    """
 )
 _SETTLE = text(
     """
@@ -143,19 +156,18 @@ async def reserve(
     What is only reserved may come back when the runs end; a budget that is spent is paused.
     """
     scopes = scopes_of(account_id, tier)
-    found = (await connection.execute(_LOCK, {"scopes": scopes})).all()
-    if len(found) < len(scopes):
-        amounts = [limits.of(scope) for scope in scopes]
-        await connection.execute(_OPEN, {"scopes": scopes, "limits": amounts})
-        found = (await connection.execute(_LOCK, {"scopes": scopes})).all()
-    for budget in found:
+    wanted = {"scopes": scopes, "usd": usd}
+    if reserved := (await connection.execute(_RESERVE, wanted)).first():
+        return cast("date", reserved.day)
+    amounts = [limits.of(scope) for scope in scopes]
+    await connection.execute(_OPEN, {"scopes": scopes, "limits": amounts})
+    for budget in (await connection.execute(_LOCK, {"scopes": scopes})).all():
         if budget.spent_usd >= _limit(budget):
             await _pause(connection, budget)
         if budget.spent_usd + budget.reserved_usd >= _limit(budget):
             return str(budget.scope)
-    day: date = found[0].day
-    await connection.execute(_RESERVE, {"day": day, "scopes": scopes, "usd": usd})
-    return day
+    # Nothing was spent today before.
+    return cast("date", (await connection.execute(_RESERVE, wanted)).all()[0].day)
 
 
 async def settle(connection: Connection, ended: Sequence[Row[Any]]) -> None:

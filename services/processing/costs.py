@@ -23,10 +23,6 @@ COMPARED_USD_MIN = Decimal("0.01")
 
 log = structlog.get_logger()
 
-_MOST = text(
-    "select :seconds * usd_per_gpu_s((select gpu from endpoints where id = :endpoint))"
-    " * cost_factor()"
-)
 # Nobody knows how long a lost run took: it costs what was reserved for it. A run that failed does
 # not say where: most likely where the last one was.
 _COST = text(
@@ -56,12 +52,6 @@ _FACTOR = text(
     "insert into cost_factors (billed_usd, estimated_usd, factor)"
     " values (:billed, :estimated, :factor)"
 )
-
-
-async def most(connection: Connection, *, runs_at_most_s: int, endpoint: str) -> Decimal:
-    """The most an attempt may cost: its longest run, on the GPU that was seen there last."""
-    longest = {"seconds": runs_at_most_s, "endpoint": endpoint}
-    return Decimal((await connection.execute(_MOST, longest)).scalar_one())
 
 
 async def settle(connection: Connection, ended: Sequence[tuple[Row[Any], str | None]]) -> None:

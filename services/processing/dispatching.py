@@ -20,11 +20,10 @@ from sqlalchemy import Row, text
 
 from contracts.message import Tier
 from services.kit import telemetry
-from services.kit.db import Connection
-from services.processing import attempts, budgets, costs
+from services.kit.db import Connection, uuid7
+from services.processing import attempts, budgets
 from services.processing.budgets import Limits
 from services.processing.endpoints import LED_WITHIN
-from services.processing.models import jobs as jobs_table
 
 TIERS: tuple[Tier, Tier] = ("priority", "standard")
 RESERVED: dict[Tier, float] = {"priority": 0.4, "standard": 0.1}
@@ -78,36 +77,46 @@ _TURN = text(
             and not exists (select from idle)
             and not exists (select from used_up where used_up.account_id = lanes.account_id)
         order by run.runs, turn_at limit 1 for update of lanes skip locked
+    ), turn as (
+        select account_id from idle union all select account_id from busy
     )
-    select account_id from idle union all select account_id from busy
+    select turn.account_id, head.id as job_id, head.kind, head.attempts,
+        usd_per_gpu_s((select gpu from endpoints where id = :endpoint)) * cost_factor() as usd_per_s
+    from turn left join lateral (
+        select id, kind, attempts from jobs where state = 'QUEUED' and ready_at is not null
+            and tier = :tier and account_id = turn.account_id
+            and (avoid_endpoint is distinct from :endpoint or not exists (
+                select from endpoints where id <> :endpoint and paused_at is null
+                    and led_at > now() - cast(:led_within as interval)))
+        order by queued_at limit 1 for update skip locked
+    ) head on true
     """
 )
-_HEAD = text(
-    """
-    select id, kind, attempts from jobs where state = 'QUEUED' and ready_at is not null
-        and tier = :tier and account_id = :account_id
-        and (avoid_endpoint is distinct from :endpoint or not exists (
-            select from endpoints where id <> :endpoint and paused_at is null
-                and led_at > now() - cast(:led_within as interval)))
-    order by queued_at limit 1 for update skip locked
-    """
-)
-_START = text(
-    """
-    update jobs set state = 'RUNNING', attempts = attempts + 1, version = version + 1,
-        started_at = coalesce(started_at, clock_timestamp())
-    where id = :job_id returning *
-    """
-).columns(*jobs_table.columns)
 # Its turn is over; a lane in which nothing is left is closed. A job may be there and be locked by
 # whoever cancels it, so what was just started or not found does not tell.
-_END_TURN = text(
-    """
+_END_TURN = """
     update lanes set turn_at = clock_timestamp(), is_waiting = exists (
         select from jobs where state = 'QUEUED' and ready_at is not null
-            and tier = :tier and account_id = :account_id)
+            and tier = :tier and account_id = :account_id and id is distinct from :job_id)
     where account_id = :account_id and tier = :tier
-    """
+"""
+_PASS = text(_END_TURN)
+_START = text(
+    f"""
+    with started as (
+        update jobs set state = 'RUNNING', attempts = attempts + 1, version = version + 1,
+            started_at = coalesce(started_at, clock_timestamp())
+        where id = :job_id returning *
+    ), turn as ({_END_TURN})
+    insert into attempts (id, job_id, account_id, tier, number, state, endpoint, seed,
+        short_side_max, runs_at_most_s, cost_day, reserved_usd, result_key, next_poll_at, deadline)
+    select cast(:attempt_id as uuid), id, account_id, tier, attempts, 'RELEASED', :endpoint,
+        (seed + attempts * cast(:seed_step as bigint)) % cast(:seeds as bigint), short_side_max,
+        :runs_at_most_s, :cost_day, :usd,
+        concat('results/', account_id, '/', id, '/', cast(:attempt_id as uuid), '.png'),
+        now() + cast(:within as interval), now() + cast(:within as interval)
+    from started
+    """  # noqa: S608  # texts of this file
 )
 
 
@@ -157,41 +166,72 @@ async def _start_in(
 ) -> UUID | None:
     """Start the first job of the first account in line that has one and can afford it."""
     seen: set[UUID] = set()
-    turn = {"tier": tier, "runs_max": RUNS_PER_ACCOUNT_MAX[tier]}
+    asked = {
+        "tier": tier,
+        "endpoint": endpoint,
+        "runs_max": RUNS_PER_ACCOUNT_MAX[tier],
+        "led_within": LED_WITHIN,
+    }
     for _ in range(EMPTY_LANES_MAX):
-        lane = (await connection.execute(_TURN, turn)).one_or_none()
-        if lane is None or lane.account_id in seen:
+        turn = (await connection.execute(_TURN, asked)).one_or_none()
+        if turn is None or turn.account_id in seen:
             return None
-        seen.add(lane.account_id)
-        place = {"tier": tier, "account_id": lane.account_id}
-        head = (
-            await connection.execute(
-                _HEAD, {**place, "endpoint": endpoint, "led_within": LED_WITHIN}
+        seen.add(turn.account_id)
+        reserved: date | str = ""
+        if turn.job_id:
+            runs_at_most_s = attempts.runs_at_most_s(turn.kind, turn.attempts + 1)
+            usd = runs_at_most_s * Decimal(turn.usd_per_s)
+            reserved = await budgets.reserve(
+                connection, account_id=turn.account_id, tier=tier, usd=usd, limits=limits
             )
-        ).one_or_none()
-        if head:
-            usd = await costs.most(
-                connection,
-                runs_at_most_s=attempts.runs_at_most_s(head.kind, head.attempts + 1),
-                endpoint=endpoint,
-            )
-            reserved = await budgets.reserve(connection, **place, usd=usd, limits=limits)
             if isinstance(reserved, date):
-                await _start(connection, head.id, endpoint, reserved, usd)
-            elif not reserved.startswith("account:"):
+                await _start(
+                    connection,
+                    turn,
+                    tier=tier,
+                    endpoint=endpoint,
+                    cost_day=reserved,
+                    runs_at_most_s=runs_at_most_s,
+                    usd=usd,
+                )
+                return UUID(str(turn.job_id))
+            if not reserved.startswith("account:"):
                 return None
-        await connection.execute(_END_TURN, place)
-        if head and isinstance(reserved, date):
-            return UUID(str(head.id))
+        await connection.execute(
+            _PASS, {"tier": tier, "account_id": turn.account_id, "job_id": None}
+        )
     return None
 
 
 async def _start(
-    connection: Connection, job_id: UUID, endpoint: str, cost_day: date, usd: Decimal
+    connection: Connection,
+    turn: Row[Any],
+    *,
+    tier: Tier,
+    endpoint: str,
+    cost_day: date,
+    runs_at_most_s: int,
+    usd: Decimal,
 ) -> None:
-    job = (await connection.execute(_START, {"job_id": job_id})).one()
+    attempt_id = uuid7()
+    await connection.execute(
+        _START,
+        {
+            "job_id": turn.job_id,
+            "attempt_id": attempt_id,
+            "account_id": turn.account_id,
+            "tier": tier,
+            "endpoint": endpoint,
+            "cost_day": cost_day,
+            "runs_at_most_s": runs_at_most_s,
+            "usd": usd,
+            "seed_step": attempts.SEED_STEP,
+            "seeds": attempts.SEEDS,
+            "within": attempts.SUBMITTED_WITHIN,
+        },
+    )
     # From here on the job's own id is what its messages and log lines have in common.
-    with telemetry.caused_by(telemetry.Cause(correlation_id=job.id), doing="start job"):
-        await attempts.release(
-            connection, job, endpoint=endpoint, cost_day=cost_day, reserved_usd=usd
+    with telemetry.caused_by(telemetry.Cause(correlation_id=turn.job_id), doing="start job"):
+        await attempts.order_submit(
+            connection, attempt_id=attempt_id, job_id=turn.job_id, tier=tier
         )

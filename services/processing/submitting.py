@@ -102,7 +102,7 @@ class Submitter:
             is_low_priority=attempt.tier == "standard",
         )
         runpod = self._runpods[attempt.endpoint]
-        given = await self._input(attempt)
+        given = self._input(attempt)
         return await runpod.run(given, webhook=self._webhook(attempt.id), policy=policy)
 
     async def _record_together(
@@ -113,13 +113,12 @@ class Submitter:
             await attempts.submitted(connection, [(attempt, id_) for _, attempt, id_ in taken])
         return [None] * len(taken)
 
-    async def _input(self, attempt: Attempt) -> dict[str, Any]:
+    def _input(self, attempt: Attempt) -> dict[str, Any]:
         expires_s = _lasts_s(attempt) + ADDRESS_LASTS_LONGER_S
         images = [
-            {"url": await self._storage.sign_get(key, expires_s=expires_s)}
-            for key in attempt.master_keys
+            {"url": self._storage.sign_get(key, expires_s=expires_s)} for key in attempt.master_keys
         ]
-        put = await self._storage.sign_put(
+        put = self._storage.sign_put(
             attempt.result_key, media_type=RESULT_MEDIA_TYPE, expires_s=expires_s
         )
         return {

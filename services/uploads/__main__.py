@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import sys
 
+import uvloop
+
 from services.kit import bus
 from services.kit.db import create_engine
 from services.kit.settings import load
@@ -54,7 +56,7 @@ def main() -> None:
     roles.add_parser("consumer", help="hear how preparations ended, and sweep; runs until stopped")
     roles.add_parser("sweep", help="remove, now and once, every file that must not stay")
     role = parser.parse_args().role
-    asyncio.run({"consumer": consume, "sweep": sweep_now}[role]())
+    uvloop.run({"consumer": consume, "sweep": sweep_now}[role]())
 
 
 if __name__ == "__main__":

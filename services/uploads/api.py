@@ -128,7 +128,7 @@ async def begin_photo(
     )
     response.headers["location"] = f"/v1/photos/{photo.id}"
     return BegunPhoto(
-        photo=await _shown(photo, storage),
+        photo=_shown(photo, storage),
         upload=Upload(url=post.url, fields=post.fields, expires_at=photo.upload_expires_at),
     )
 
@@ -152,7 +152,7 @@ async def complete_photo(
         photo_id=photo_id,
         quad=completion.quad if completion else None,
     )
-    return await _shown(photo, storage)
+    return _shown(photo, storage)
 
 
 @router.get("")
@@ -173,7 +173,7 @@ async def list_photos(
         before=_read_cursor(cursor) if cursor else None,
         limit=limit + 1,
     )
-    items = [await _shown(photo, storage) for photo in found[:limit]]
+    items = [_shown(photo, storage) for photo in found[:limit]]
     more = len(found) > limit
     return PhotoPage(items=items, next_cursor=_cursor(items[-1].id) if more else None)
 
@@ -184,7 +184,7 @@ async def show_photo(
 ) -> Photo:
     """One photo; its links work for five minutes."""
     photo = await photos.find(connection, account_id=account_id, photo_id=photo_id)
-    return await _shown(photo, storage)
+    return _shown(photo, storage)
 
 
 @router.delete("/{photo_id}", status_code=204)
@@ -200,7 +200,7 @@ async def delete_photo(
     await removal.remove_at_once(engine, storage, photo)
 
 
-async def _shown(photo: photos.Photo, storage: Storage) -> Photo:
+def _shown(photo: photos.Photo, storage: Storage) -> Photo:
     return Photo(
         id=photo.id,
         state=photo.state.value,
@@ -210,18 +210,18 @@ async def _shown(photo: photos.Photo, storage: Storage) -> Photo:
         width=photo.width,
         height=photo.height,
         problem=PhotoProblem(**photo.problem) if photo.problem else None,
-        thumbnail_url=await _link(photo, photo.thumbnail_key, storage),
-        master_url=await _link(photo, photo.master_key, storage),
+        thumbnail_url=_link(photo, photo.thumbnail_key, storage),
+        master_url=_link(photo, photo.master_key, storage),
         created_at=photo.created_at,
         updated_at=photo.updated_at,
         version=photo.version,
     )
 
 
-async def _link(photo: photos.Photo, key: str | None, storage: Storage) -> str | None:
+def _link(photo: photos.Photo, key: str | None, storage: Storage) -> str | None:
     if key is None or photo.state != State.READY:
         return None
-    return await storage.sign_get(key, expires_s=LINK_EXPIRES_S)
+    return storage.sign_get(key, expires_s=LINK_EXPIRES_S)
 
 
 def _cursor(photo_id: UUID) -> str:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from jose import jwt
 
-from services.kit.identity import TokenSource, verify_caller
+from services.kit.identity import Callers, TokenSource
 from services.kit.problems import Unauthenticated
 
 SECRET, OLD, OTHER = "n" * 32, "o" * 32, "x" * 32
@@ -22,7 +22,7 @@ def test_a_token_names_caller_and_account() -> None:
     account_id = uuid4()
     source = TokenSource(issuer="gateway", audience="credits", secret=SECRET)
 
-    caller = verify_caller(source.token(account_id), audience="credits", secrets=[SECRET])
+    caller = Callers("credits", [SECRET]).of(source.token(account_id))
 
     assert (caller.service, caller.account_id) == ("gateway", account_id)
 
@@ -30,7 +30,7 @@ def test_a_token_names_caller_and_account() -> None:
 def test_a_token_without_account_is_for_the_callers_own_work() -> None:
     source = TokenSource(issuer="processing", audience="credits", secret=SECRET)
 
-    caller = verify_caller(source.token(None), audience="credits", secrets=[SECRET])
+    caller = Callers("credits", [SECRET]).of(source.token(None))
 
     assert caller.account_id is None
 
@@ -50,9 +50,9 @@ def test_tokens_are_reused_while_fresh_and_kept_in_bounds(monkeypatch: pytest.Mo
 def test_both_secrets_are_good_while_one_is_replaced() -> None:
     old = TokenSource(issuer="gateway", audience="credits", secret=OLD).token(uuid4())
 
-    assert verify_caller(old, audience="credits", secrets=[SECRET, OLD])
+    assert Callers("credits", [SECRET, OLD]).of(old)
     with pytest.raises(Unauthenticated):
-        verify_caller(old, audience="credits", secrets=[SECRET])
+        Callers("credits", [SECRET]).of(old)
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,20 @@ def test_both_secrets_are_good_while_one_is_replaced() -> None:
 )
 def test_anything_else_is_refused(bad: str) -> None:
     with pytest.raises(Unauthenticated):
-        verify_caller(bad, audience="credits", secrets=[SECRET])
+        Callers("credits", [SECRET]).of(bad)
+
+
+def test_a_token_is_remembered_only_while_it_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.kit.identity.TOKENS_KEPT_MAX", 2)
+    callers, now = Callers("credits", [SECRET]), time.time()
+    tokens = [token(exp=int(now) + 60) for _ in range(3)]
+
+    first = callers.of(tokens[0])
+    assert callers.of(tokens[0]) is first
+    for one in tokens[1:]:
+        callers.of(one)
+    assert len(callers._verified) == 2
+
+    monkeypatch.setattr(time, "time", lambda: now + 61)
+    with pytest.raises(Unauthenticated):
+        callers.of(tokens[2])

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.storage import Storage
-from services.processing import attempts, jobs
+from services.processing import attempts, jobs, runpod
 from services.processing.attempts import signature
 from services.processing.runpod import Policy, RunPod
 from tests.processing import rows
@@ -94,7 +94,7 @@ async def test_while_runpod_is_away_or_locked_a_job_waits(key: str, desk: Desk) 
 async def test_a_lost_answer_is_found_by_its_result(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.submitter._runpods[ENDPOINT_ID]._http, "timeout", 0.2)
+    monkeypatch.setattr(runpod, "CALL_TIMEOUT_S", 0.2)
     await desk.emulator.fault(hang_submit=1)
     await desk.submit()
     unclear = await desk.attempt()
@@ -112,7 +112,7 @@ async def test_a_webhook_tells_the_id_that_the_answer_did_not(
     desk: Desk, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.submitter._webhook_base = address
-    monkeypatch.setattr(desk.submitter._runpods[ENDPOINT_ID]._http, "timeout", 0.2)
+    monkeypatch.setattr(runpod, "CALL_TIMEOUT_S", 0.2)
     await desk.emulator.fault(hang_submit=1)
     await desk.submit()
     await desk.work()

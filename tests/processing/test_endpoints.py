@@ -64,7 +64,7 @@ async def led(desk: Desk, runpod: RunPod) -> AsyncIterator[Duties]:
 
 async def put(desk: Desk, key: str) -> None:
     """What a worker does whose run we gave up on."""
-    url = await desk.storage.sign_put(key, media_type="image/png", expires_s=60)
+    url = desk.storage.sign_put(key, media_type="image/png", expires_s=60)
     async with httpx.AsyncClient(trust_env=False) as s3:
         headers = {"content-type": "image/png", "if-none-match": "*"}
         assert (await s3.put(url, content=b"late", headers=headers)).status_code == 200

@@ -103,7 +103,7 @@ async def test_too_many_calls_are_rate_limited_and_nothing_was_sent(
 async def test_a_submit_that_is_never_answered_is_ambiguous(
     runpod: RunPod, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runpod._http, "timeout", 0.2)
+    monkeypatch.setattr(runpod_module, "CALL_TIMEOUT_S", 0.2)
     await emulator.fault(hang_submit=1)
 
     with pytest.raises(Ambiguous):
