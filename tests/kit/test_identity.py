@@ -91,5 +91,8 @@ def test_a_token_is_remembered_only_while_it_is_valid(monkeypatch: pytest.Monkey
     assert len(callers._verified) == 2
 
     monkeypatch.setattr(time, "time", lambda: now + 61)
+    asked: list[str] = []
+    monkeypatch.setattr(jwt, "decode", lambda token, *_, **__: asked.append(token))
     with pytest.raises(Unauthenticated):
         callers.of(tokens[2])
+    assert asked == [tokens[2]]
