@@ -213,9 +213,16 @@ async def poll_at(connection: Connection, attempt_id: UUID, after: timedelta) ->
 
 
 async def finish(
-    connection: Connection, attempt: Attempt, output: WorkerOutput | None, *, gpu_seconds: float
+    connection: Connection,
+    attempt: Attempt,
+    output: WorkerOutput | None,
+    *,
+    gpu_seconds: float | None,
 ) -> bool:
-    """The result is stored: have it checked. False when nobody wants it any more."""
+    """The result is stored: have it checked. False when nobody wants it any more.
+
+    Without `output` and `gpu_seconds` the stored file is all there is to tell of the run.
+    """
     await jobs.lock(connection, attempt.job_id)
     finished = await _move(
         connection,

@@ -26,14 +26,15 @@ _MOST = text(
     "select :seconds * usd_per_gpu_s((select gpu from endpoints where id = :endpoint))"
     " * cost_factor()"
 )
-# Nobody knows how long a lost run took: it costs what was reserved for it. A run that failed does
-# not say where: most likely where the last one was.
+# Nobody knows how long a lost run took, or one that only its stored result tells of: it costs what
+# was reserved for it. A run that failed does not say where: most likely where the last one was.
 _COST = text(
     """
     update attempts set gpu = gpus.gpu, cost_factor = cost_factor(), cost_usd = case
         when gpu_seconds is not null
             then ceil(gpu_seconds)::numeric * usd_per_gpu_s(gpus.gpu) * cost_factor()
-        when runpod_job_id is not null or state = 'LOST' then coalesce(reserved_usd, 0)
+        when runpod_job_id is not null or state in ('LOST', 'FINISHED')
+            then coalesce(reserved_usd, 0)
         else 0 end
     from (select coalesce(cast(:gpu as text),
         (select gpu from endpoints where id = :endpoint)) as gpu) gpus

@@ -145,20 +145,22 @@ class Poller:
             is_over = False
         await self._look_for_result(attempt, is_over=is_over or attempt.is_late)
 
-    async def _look_for_result(self, attempt: Due, *, is_over: bool = True) -> None:
+    async def _look_for_result(
+        self, attempt: Due, *, is_over: bool = True, why: str = "RunPod does not know it"
+    ) -> None:
         """RunPod cannot tell: the stored result, or its absence, does."""
         try:
             await self._storage.size(attempt.result_key)
         except NoSuchObject:
             async with self._engine.begin() as connection:
                 if is_over:
-                    await attempts.fail(connection, attempt, "lost", "RunPod does not know it")
+                    await attempts.fail(connection, attempt, "lost", why)
                 else:
                     await attempts.poll_at(connection, attempt.id, attempts.UNCLEAR_LOOK_AGAIN)
         else:
-            await self._finish(attempt, None, 0.0)
+            await self._finish(attempt, None, None)
 
-    async def _finish(self, attempt: Due, output: Any, gpu_seconds: float) -> None:
+    async def _finish(self, attempt: Due, output: Any, gpu_seconds: float | None) -> None:
         async with self._engine.begin() as connection:
             is_wanted = await attempts.finish(connection, attempt, output, gpu_seconds=gpu_seconds)
         if not is_wanted:
@@ -181,8 +183,8 @@ class Poller:
     async def _wait_or_lose(self, attempt: Due) -> None:
         if attempt.is_late:
             await self._cancel(attempt)
-            async with self._engine.begin() as connection:
-                await attempts.fail(connection, attempt, "lost", "no end within its deadline")
+            # RunPod may be away, or may show a run as going on that has stored its result long ago.
+            await self._look_for_result(attempt, why="no end within its deadline")
             return
         pause_s = PAUSES_S[min(attempt.polls, len(PAUSES_S)) - 1]
         async with self._engine.begin() as connection:

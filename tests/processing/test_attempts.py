@@ -103,9 +103,11 @@ async def test_a_lost_answer_is_found_by_its_result(
     await desk.work()
     await desk.look()
 
+    found = await desk.attempt()
     assert (unclear.state, unclear.runpod_job_id) == ("SUBMITTING", None)
     assert still_unclear.state == "SUBMITTING"
-    assert ((await desk.attempt()).state, (await desk.job()).state) == ("FINISHED", "CHECKING")
+    assert (found.state, (await desk.job()).state) == ("FINISHED", "CHECKING")
+    assert found.cost_usd == found.reserved_usd > 0, "nobody knows how long it ran"
 
 
 async def test_a_webhook_tells_the_id_that_the_answer_did_not(
@@ -221,6 +223,25 @@ async def test_a_run_without_an_end_is_cancelled_and_tried_again(desk: Desk) -> 
     attempt = await desk.attempt()
     assert (attempt.state, (await desk.job()).state) == ("LOST", "QUEUED")
     assert desk.state_at_runpod(attempt) == "CANCELLED"
+
+
+@pytest.mark.parametrize("trouble", ["stuck_runs", "answer_500"])
+async def test_at_its_deadline_a_stored_result_counts_whatever_runpod_says(
+    desk: Desk, trouble: str
+) -> None:
+    """The SDK tells progress from a thread of its own, which can reopen a run that has ended."""
+    await desk.submit()
+    await desk.emulator.fault(stuck_runs=1)
+    await desk.work()
+    await desk.look()
+    assert (await desk.attempt()).state == "RUNNING"
+
+    await desk.emulator.fault(**{trouble: 3})
+    await desk.look(late=True)
+
+    found = await desk.attempt()
+    assert (found.state, (await desk.job()).state) == ("FINISHED", "CHECKING")
+    assert found.cost_usd == found.reserved_usd
 
 
 async def test_an_attempt_that_is_never_submitted_is_lost_at_its_deadline(desk: Desk) -> None:
