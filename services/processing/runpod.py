@@ -179,9 +179,10 @@ class RunPod:
         await self._http.aclose()
 
     async def _send(self, method: str, path: str, **request: Any) -> bytes:
+        pace = self._pace[path.split("/")[1]]
         try:
             async with (
-                self._pace[path.split("/")[1]].call(),
+                pace.call(),
                 asyncio.timeout(CALL_TIMEOUT_S),
                 self._http.stream(method, path, **request) as response,
             ):
@@ -196,7 +197,11 @@ class RunPod:
             raise Unreachable(repr(error)[:200]) from error
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
             raise _MaybeSent(repr(error)[:200]) from error
-        _raise_for(response)
+        try:
+            _raise_for(response)
+        except RateLimited as error:
+            pace.hold(error.retry_after_s)
+            raise
         return body
 
 
