@@ -129,7 +129,9 @@ class Poller:
             case Failed(fault, detail, gpu_seconds):
                 async with self._engine.begin() as connection:
                     await attempts.fail(connection, attempt, fault, detail, gpu_seconds=gpu_seconds)
-            case _ if attempt.is_late and status.status == "IN_QUEUE" and await self._is_cold():
+            case _ if (
+                attempt.is_late and status.status == "IN_QUEUE" and await self._runpod.is_cold()
+            ):
                 await self._wait_for_worker(attempt)
             case _:
                 await self._wait_or_lose(attempt)
@@ -165,12 +167,6 @@ class Poller:
             is_wanted = await attempts.finish(connection, attempt, output, gpu_seconds=gpu_seconds)
         if not is_wanted:
             await self._storage.delete(attempt.result_key)
-
-    async def _is_cold(self) -> bool:
-        try:
-            return (await self._runpod.health()).is_cold
-        except RunPodError:
-            return False
 
     async def _wait_for_worker(self, attempt: Due) -> None:
         """It waits for the endpoint's first worker: let it, for a bounded time beyond its own."""

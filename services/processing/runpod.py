@@ -174,6 +174,13 @@ class RunPod:
         except (ValidationError, _MaybeSent, BadRequest) as error:
             raise Unreachable(repr(error)[:200]) from error
 
+    async def is_cold(self) -> bool:
+        """Whether no worker is up; no, when RunPod does not say."""
+        try:
+            return (await self.health()).is_cold
+        except RunPodError:
+            return False
+
     async def close(self) -> None:
         """Close the connections kept alive."""
         await self._http.aclose()

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import time
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ from services.processing.runpod import (
 
 RESULT_MEDIA_TYPE = "image/png"
 AGAIN_AFTER_S, AGAIN_AFTER_UNAUTHORIZED_S = 2.0, 30.0
+COLD_KNOWN_FOR_S = 5.0
 ADDRESS_LASTS_LONGER_S = 600
 """A signed address is valid for the time in RunPod's queue, the run, and this much more."""
 
@@ -52,12 +54,15 @@ class Submitter:
     ) -> None:
         self._engine, self._storage, self._runpods = engine, storage, runpods
         self._breakers = {endpoint: Breaker() for endpoint in runpods}
+        self._cold: dict[str, tuple[float, bool]] = {}
         self._webhook_base, self._webhook_secret = webhook_base.rstrip("/"), webhook_secret
 
     async def submit(self, attempt_id: UUID, transaction: Transaction) -> None:
         """Submit a released attempt, and write down what RunPod said."""
         # Signed before the commitment, so that there is little time to die in between.
-        given = await self._input(attempt_id)
+        planned, given = await self._plan(attempt_id)
+        # Free work makes RunPod start no further machine. But the first one: else nobody would.
+        is_low_priority = planned.tier == "standard" and not await self._is_cold(planned.endpoint)
         async with self._engine.begin() as connection:
             attempt = await attempts.begin_submit(connection, attempt_id)
         if attempt is None:
@@ -68,8 +73,7 @@ class Submitter:
         policy = Policy(
             execution_timeout_s=attempt.runs_at_most_s,
             ttl_s=_lasts_s(attempt),
-            # Free work never makes RunPod start another machine.
-            is_low_priority=attempt.tier == "standard",
+            is_low_priority=is_low_priority,
         )
         breaker = self._breakers[attempt.endpoint]
         try:
@@ -97,7 +101,8 @@ class Submitter:
             async with transaction() as connection:
                 await attempts.submitted(connection, attempt, runpod_job_id)
 
-    async def _input(self, attempt_id: UUID) -> dict[str, Any]:
+    async def _plan(self, attempt_id: UUID) -> tuple[attempts.Attempt, dict[str, Any]]:
+        """The attempt, and what its worker is to be given."""
         async with self._engine.connect() as connection:
             attempt = await attempts.find(connection, attempt_id)
             query = sa.select(jobs_table).where(jobs_table.c.id == attempt.job_id)
@@ -111,7 +116,7 @@ class Submitter:
         put = await self._storage.sign_put(
             attempt.result_key, media_type=RESULT_MEDIA_TYPE, expires_s=expires_s
         )
-        return {
+        return attempt, {
             "attempt_id": str(attempt.id),
             "task": job.kind,
             "images": images,
@@ -125,6 +130,14 @@ class Submitter:
                 "short_side_max": attempt.short_side_max,
             },
         }
+
+    async def _is_cold(self, endpoint: str) -> bool:
+        known_until, is_cold = self._cold.get(endpoint, (0.0, False))
+        now = time.monotonic()
+        if now >= known_until:
+            is_cold = await self._runpods[endpoint].is_cold()
+            self._cold[endpoint] = now + COLD_KNOWN_FOR_S, is_cold
+        return is_cold
 
     def _webhook(self, attempt_id: UUID) -> str:
         proof = signature(self._webhook_secret, attempt_id)
