@@ -31,6 +31,7 @@ TESTS_VHOST = "rekindle-tests"
 STACK_START_TIMEOUT_S = 600
 LOCK_TIMEOUT_MS = 10_000
 NEWER_RABBITMQ = "REKINDLE_RABBITMQ4"
+OF_RUNPOD = ("RUNPOD_API_KEY", "RUNPOD_CONTRACT_ENDPOINT")
 
 State = dict[str, Any]
 
@@ -49,6 +50,14 @@ end $$
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "messaging: speaks to the broker itself (added here)")
+
+
+def pytest_report_header() -> str:
+    """Nobody should take an emulator's word for RunPod's without knowing it."""
+    missing = [name for name in OF_RUNPOD if name not in os.environ]
+    if missing:
+        return f"runpod contract: asked of the emulator only ({' and '.join(missing)} not set)"
+    return "runpod contract: asked of the emulator and of RunPod itself"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

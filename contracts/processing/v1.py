@@ -1,5 +1,6 @@
 """What processing hears and says, version 1."""
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -18,6 +19,8 @@ from contracts.message import (
     Version,
 )
 from contracts.uploads.v1 import Quad
+
+Usd = Annotated[str, Field(description="Dollars, as a decimal number.")]
 
 
 class PreparePhoto(Command):
@@ -177,3 +180,30 @@ class AccountResumed(_Pause):
     """Jobs of this account go on."""
 
     type = "processing.account.resumed.v1"
+
+
+class _Budget(Event):
+    day: date
+    scope: Annotated[
+        str, Field(description="`total`, `tier:<tier>`, or `account:<tier>:<account_id>`.")
+    ]
+    spent_usd: Usd
+    limit_usd: Usd
+
+
+class BudgetWarned(_Budget):
+    """Four fifths of a budget of the day are spent. For operators; said once."""
+
+    type = "processing.budget.warned.v1"
+
+
+class BudgetPaused(_Budget):
+    """A budget of the day is spent: what counts for it waits. For operators."""
+
+    type = "processing.budget.paused.v1"
+
+
+class BudgetResumed(_Budget):
+    """What waited for this budget goes on: it was raised, or its day is over. For operators."""
+
+    type = "processing.budget.resumed.v1"

@@ -21,7 +21,7 @@ FREE_BYTES_MIN = 500 * 1024 * 1024
 CLOCK_APART_S_MAX = 60.0
 PARKED = "rk.dead."
 # Nobody consumes these: parked messages, those that wait for their next try, and the last words.
-QUEUES_WITHOUT_CONSUMERS = (PARKED, "rk.retry.")
+QUEUES_WITHOUT_CONSUMERS = (PARKED, "rk.retry.", "rk.operators")
 
 Look = Callable[[httpx.AsyncClient], Awaitable[str]]
 

@@ -178,11 +178,14 @@ def listen(
     heard = [s.queue.name for s in broker.subscribers if isinstance(s, RabbitSubscriber)]
     assert queue not in heard, queue
     by_type = {message.type: (message, handler) for message, handler in handlers.items()}
+    names = {message.type.rpartition(".")[0] for message in handlers}
 
     async def on_delivery(message: StreamMessage[Any]) -> None:
         envelope = read_envelope(message.body, message.message_id)
         if envelope.type not in by_type:
-            raise NotUnderstood(f"{queue} does not hear {envelope.type}")
+            is_newer = envelope.type.rpartition(".")[0] in names
+            why = "unsupported_version" if is_newer else "unknown_type"
+            raise NotUnderstood(f"{why}: {queue} does not hear {envelope.type}")
         model, handler = by_type[envelope.type]
         delivery = Delivery(engine, queue, envelope)
         with telemetry.caused_by(delivery.cause, doing=f"{queue} {envelope.type}"):

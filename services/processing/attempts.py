@@ -226,11 +226,14 @@ async def poll_at(connection: Connection, attempt_id: UUID, after: timedelta) ->
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run whose result is stored: what its worker said of it, and how long it took."""
+    """A run whose result is stored: what its worker said of it, and how long it took.
+
+    Without either, the stored file is all there is to tell of it.
+    """
 
     attempt: Attempt
     output: WorkerOutput | None
-    gpu_seconds: float
+    gpu_seconds: float | None
 
 
 async def finish(connection: Connection, runs: Sequence[Run]) -> set[UUID]:

@@ -16,13 +16,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, cast, get_args
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import structlog
 from sqlalchemy import Row, text
 
 from contracts.message import Tier
-from contracts.processing.v1 import AccountPaused, AccountResumed
+from contracts.processing.v1 import (
+    AccountPaused,
+    AccountResumed,
+    BudgetPaused,
+    BudgetResumed,
+    BudgetWarned,
+)
 from services.kit.db import Connection
 from services.kit.outbox import say
 
@@ -108,9 +114,10 @@ _WARN = text(
     "update budgets set warned_at = now() where day = :day and scope = :scope and warned_at is null"
     " returning scope"
 )
+# What ends after midnight counts for the day before, which pauses nobody any more.
 _PAUSE = text(
     "update budgets set paused_at = now() where day = :day and scope = :scope and paused_at is null"
-    " returning scope"
+    " and day = (now() at time zone 'utc')::date returning scope"
 )
 _PAUSED = text(
     """
@@ -122,7 +129,7 @@ _PAUSED = text(
 _PAUSED_BEFORE = text(
     """
     update budgets set paused_at = null where paused_at is not null
-        and day < (now() at time zone 'utc')::date returning scope
+        and day < (now() at time zone 'utc')::date returning *
     """
 )
 _WAITING = text(
@@ -138,7 +145,7 @@ _RAISE = text(
         values ((now() at time zone 'utc')::date, :scope, :usd, :by, :why) returning day
     )
     update budgets set raised_usd = raised_usd + :usd, paused_at = null, warned_at = null
-    from raised where budgets.day = raised.day and scope = :scope returning scope
+    from raised where budgets.day = raised.day and scope = :scope returning budgets.*
     """
 )
 
@@ -205,10 +212,10 @@ async def paused_until(connection: Connection, account_id: UUID, tier: str) -> d
 
 async def begin_day(connection: Connection) -> None:
     """What was paused on an earlier day goes on; those who wait are told."""
-    scopes = (await connection.scalars(_PAUSED_BEFORE)).all()
-    for scope in scopes:
-        log.info("budget.resumed", scope=scope, why="a new day")
-        await _tell(connection, scope, AccountResumed)
+    for budget in (await connection.execute(_PAUSED_BEFORE)).all():
+        log.info("budget.resumed", scope=budget.scope, why="a new day")
+        await _tell_operators(connection, budget, BudgetResumed)
+        await _tell(connection, budget.scope, AccountResumed)
 
 
 async def raise_today(
@@ -216,9 +223,11 @@ async def raise_today(
 ) -> None:
     """Add to today's budget and go on, at an operator's word."""
     raised = {"scope": scope, "usd": usd, "by": by, "why": why}
-    if (await connection.execute(_RAISE, raised)).one_or_none() is None:
+    budget = (await connection.execute(_RAISE, raised)).one_or_none()
+    if budget is None:
         raise NoSuchBudget(scope)
     log.warning("budget.raised", scope=scope, usd=str(usd), by=by, why=why)
+    await _tell_operators(connection, budget, BudgetResumed)
     await _tell(connection, scope, AccountResumed)
 
 
@@ -231,6 +240,7 @@ async def _warn(connection: Connection, budget: Row[Any]) -> None:
     if warned.one_or_none():
         spent, limit = str(budget.spent_usd), str(_limit(budget))
         log.warning("budget.nearly_used", scope=budget.scope, spent=spent, limit=limit)
+        await _tell_operators(connection, budget, BudgetWarned)
 
 
 async def _pause(connection: Connection, budget: Row[Any]) -> None:
@@ -238,7 +248,27 @@ async def _pause(connection: Connection, budget: Row[Any]) -> None:
     if paused_now.one_or_none():
         spent, limit = str(budget.spent_usd), str(_limit(budget))
         log.error("budget.paused", scope=budget.scope, spent=spent, limit=limit)
+        await _tell_operators(connection, budget, BudgetPaused)
         await _tell(connection, budget.scope, AccountPaused)
+
+
+def subject_of(scope: str) -> UUID:
+    """What a budget's events are about: they keep their order, whatever the day."""
+    return uuid5(NAMESPACE_URL, f"budget:{scope}")
+
+
+async def _tell_operators(
+    connection: Connection,
+    budget: Row[Any],
+    event: type[BudgetWarned | BudgetPaused | BudgetResumed],
+) -> None:
+    told = event(
+        day=budget.day,
+        scope=budget.scope,
+        spent_usd=f"{budget.spent_usd:f}",
+        limit_usd=f"{_limit(budget):f}",
+    )
+    await say(connection, told, about=subject_of(budget.scope))
 
 
 async def _tell(

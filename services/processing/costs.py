@@ -23,8 +23,8 @@ COMPARED_USD_MIN = Decimal("0.01")
 
 log = structlog.get_logger()
 
-# Nobody knows how long a lost run took: it costs what was reserved for it. A run that failed does
-# not say where: most likely where the last one was.
+# Nobody knows how long a lost run took, or one that only its stored result tells of: it costs what
+# was reserved for it. A run that failed does not say where: most likely where the last one was.
 _COST = text(
     """
     with ended as (
@@ -35,7 +35,8 @@ _COST = text(
     update attempts set gpu = ended.gpu, cost_factor = cost_factor(), cost_usd = case
         when gpu_seconds is not null
             then ceil(gpu_seconds)::numeric * usd_per_gpu_s(ended.gpu) * cost_factor()
-        when runpod_job_id is not null or state = 'LOST' then coalesce(reserved_usd, 0)
+        when runpod_job_id is not null or state in ('LOST', 'FINISHED')
+            then coalesce(reserved_usd, 0)
         else 0 end
     from ended where attempts.id = ended.id returning attempts.*
     """

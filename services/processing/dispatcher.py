@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.kit import telemetry
+from services.kit import inbox, telemetry
 from services.kit.client import ServiceClient
 from services.kit.db import create_engine, create_unpooled_engine
 from services.kit.settings import load
@@ -35,6 +35,7 @@ DISPATCH_EVERY_S = 0.05
 POLL_EVERY_S = 0.075
 SETTLE_EVERY_S = 5.0
 RECONCILE_EVERY_S = 3_600.0
+FORGET_EVERY_S = 3_600.0
 LEAD_RETRY_S = 1.0
 FROZEN_AFTER_S = 3
 """Many times the pause between two looks: a leader that is silent for so long has stopped."""
@@ -167,6 +168,7 @@ async def _do_duties(connection: AsyncConnection, duties: Duties) -> None:
         group.create_task(_keep(sweep, every_s=SETTLE_EVERY_S))
         group.create_task(_keep(partial(_begin_day, duties), every_s=SETTLE_EVERY_S))
         group.create_task(_keep(partial(_reconcile, duties), every_s=RECONCILE_EVERY_S))
+        group.create_task(_keep(partial(_forget, duties), every_s=FORGET_EVERY_S))
         settle = partial(reconciling.settle_pending, duties.engine, duties.holds)
         group.create_task(_keep(settle, every_s=SETTLE_EVERY_S))
         for tidy in (reconciling.end_waiting, reconciling.end_unchecked):
@@ -190,6 +192,11 @@ async def _probe(duties: Duties) -> None:
         return
     async with duties.engine.begin() as connection:
         await endpoints.resume(connection, duties.endpoint)
+
+
+async def _forget(duties: Duties) -> None:
+    async with duties.engine.begin() as connection:
+        await inbox.forget_old(connection)
 
 
 async def _begin_day(duties: Duties) -> None:

@@ -39,6 +39,7 @@ class Pace:
         self._most = max(1.0, calls * part)
         self._per_s = self._most / WINDOW_S
         self._left, self._counted_at = self._most, time.monotonic()
+        self._held_until = 0.0
         self._at_once = asyncio.Semaphore(max(1, int(at_once * part)))
 
     @asynccontextmanager
@@ -49,12 +50,16 @@ class Pace:
         async with self._at_once:
             yield
 
+    def hold(self, seconds: float) -> None:
+        """RunPod asked for a pause: it is everybody's who calls this operation."""
+        self._held_until = max(self._held_until, time.monotonic() + seconds)
+
     def _take(self) -> float:
         """Take a call, from the future if need be; in how many seconds it may be made."""
         now = time.monotonic()
         self._left = min(self._most, self._left + (now - self._counted_at) * self._per_s)
         self._counted_at = now
-        wait_s = max(0.0, (1 - self._left) / self._per_s)
+        wait_s = max(0.0, (1 - self._left) / self._per_s, self._held_until - now)
         if wait_s > WAIT_MAX_S:
             raise TooFast(wait_s)
         self._left -= 1

@@ -132,7 +132,9 @@ class Poller:
             case Failed(fault, detail, gpu_seconds):
                 async with self._engine.begin() as connection:
                     await attempts.fail(connection, attempt, fault, detail, gpu_seconds=gpu_seconds)
-            case _ if attempt.is_late and status.status == "IN_QUEUE" and await self._is_cold():
+            case _ if (
+                attempt.is_late and status.status == "IN_QUEUE" and await self._runpod.is_cold()
+            ):
                 await self._wait_for_worker(attempt)
             case _:
                 await self._wait_or_lose(attempt)
@@ -148,20 +150,22 @@ class Poller:
             is_over = False
         await self._look_for_result(attempt, is_over=is_over or attempt.is_late)
 
-    async def _look_for_result(self, attempt: Due, *, is_over: bool = True) -> None:
+    async def _look_for_result(
+        self, attempt: Due, *, is_over: bool = True, why: str = "RunPod does not know it"
+    ) -> None:
         """RunPod cannot tell: the stored result, or its absence, does."""
         try:
             await self._storage.size(attempt.result_key)
         except NoSuchObject:
             async with self._engine.begin() as connection:
                 if is_over:
-                    await attempts.fail(connection, attempt, "lost", "RunPod does not know it")
+                    await attempts.fail(connection, attempt, "lost", why)
                 else:
                     await attempts.poll_at(connection, attempt.id, attempts.UNCLEAR_LOOK_AGAIN)
         else:
-            await self._finish(attempt, None, 0.0)
+            await self._finish(attempt, None, None)
 
-    async def _finish(self, attempt: Due, output: Any, gpu_seconds: float) -> None:
+    async def _finish(self, attempt: Due, output: Any, gpu_seconds: float | None) -> None:
         if not await self._finished(Run(attempt, output, gpu_seconds)):
             await self._storage.delete(attempt.result_key)
 
@@ -170,12 +174,6 @@ class Poller:
         async with self._engine.begin() as connection:
             unwanted = await attempts.finish(connection, runs)
         return [run.attempt.id not in unwanted for run in runs]
-
-    async def _is_cold(self) -> bool:
-        try:
-            return (await self._runpod.health()).is_cold
-        except RunPodError:
-            return False
 
     async def _wait_for_worker(self, attempt: Due) -> None:
         """It waits for the endpoint's first worker: let it, for a bounded time beyond its own."""
@@ -188,8 +186,8 @@ class Poller:
     async def _wait_or_lose(self, attempt: Due) -> None:
         if attempt.is_late:
             await self._cancel(attempt)
-            async with self._engine.begin() as connection:
-                await attempts.fail(connection, attempt, "lost", "no end within its deadline")
+            # RunPod may be away, or may show a run as going on that has stored its result long ago.
+            await self._look_for_result(attempt, why="no end within its deadline")
             return
         pause_s = PAUSES_S[min(attempt.polls, len(PAUSES_S)) - 1]
         async with self._engine.begin() as connection:

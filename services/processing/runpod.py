@@ -165,15 +165,23 @@ class RunPod:
         except (ValidationError, _MaybeSent, BadRequest) as error:
             raise Unreachable(repr(error)[:200]) from error
 
+    async def is_cold(self) -> bool:
+        """Whether no worker is up; no, when RunPod does not say."""
+        try:
+            return (await self.health()).is_cold
+        except RunPodError:
+            return False
+
     async def close(self) -> None:
         """Close the connections kept alive."""
         if self._http:
             await self._http.close()
 
     async def _send(self, method: str, path: str, **request: Any) -> bytes:
+        pace = self._pace[path.split("/")[1]]
         try:
             async with (
-                self._pace[path.split("/")[1]].call(),
+                pace.call(),
                 asyncio.timeout(CALL_TIMEOUT_S),
                 self._open().request(method, self._base_url + path, **request) as response,
             ):
@@ -188,7 +196,11 @@ class RunPod:
             raise Unreachable(repr(error)[:200]) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _MaybeSent(repr(error)[:200]) from error
-        _raise_for(response)
+        try:
+            _raise_for(response)
+        except RateLimited as error:
+            pace.hold(error.retry_after_s)
+            raise
         return body
 
     def _open(self) -> aiohttp.ClientSession:

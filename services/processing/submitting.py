@@ -4,7 +4,10 @@ The commitment before the call and the record after it are written for all attem
 submitted at the same time; the calls themselves run side by side.
 """
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +33,7 @@ from services.processing.runpod import (
 
 RESULT_MEDIA_TYPE = "image/png"
 AGAIN_AFTER_S, AGAIN_AFTER_UNAUTHORIZED_S = 2.0, 30.0
+COLD_KNOWN_FOR_S, COLD_TOLD_WITHIN_S = 5.0, 3.0
 ADDRESS_LASTS_LONGER_S = 600
 """A signed address is valid for the time in RunPod's queue, the run, and this much more."""
 
@@ -52,6 +56,7 @@ class Submitter:
     ) -> None:
         self._engine, self._storage, self._runpods = engine, storage, runpods
         self._breakers = {endpoint: Breaker() for endpoint in runpods}
+        self._cold: dict[str, tuple[float, bool]] = {}
         self._webhook_base, self._webhook_secret = webhook_base.rstrip("/"), webhook_secret
         self._begin = Coalesced(self._begin_together, size_max=TOGETHER_MAX)
         self._record = Coalesced(self._record_together, size_max=TOGETHER_MAX)
@@ -95,11 +100,12 @@ class Submitter:
         return [by_id.pop(attempt_id, None) for attempt_id in attempt_ids]
 
     async def _run(self, attempt: Attempt) -> str:
+        # Free work makes RunPod start no further machine. But the first one: else nobody would.
+        is_low_priority = attempt.tier == "standard" and not await self._is_cold(attempt.endpoint)
         policy = Policy(
             execution_timeout_s=attempt.runs_at_most_s,
             ttl_s=_lasts_s(attempt),
-            # Free work never makes RunPod start another machine.
-            is_low_priority=attempt.tier == "standard",
+            is_low_priority=is_low_priority,
         )
         runpod = self._runpods[attempt.endpoint]
         given = self._input(attempt)
@@ -135,6 +141,17 @@ class Submitter:
                 "short_side_max": attempt.short_side_max,
             },
         }
+
+    async def _is_cold(self, endpoint: str) -> bool:
+        known_until, is_cold = self._cold.get(endpoint, (0.0, False))
+        now = time.monotonic()
+        if now >= known_until:
+            # The submit is committed to: whoever waits for it must not take us for dead.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COLD_TOLD_WITHIN_S):
+                    is_cold = await self._runpods[endpoint].is_cold()
+            self._cold[endpoint] = now + COLD_KNOWN_FOR_S, is_cold
+        return is_cold
 
     def _webhook(self, attempt_id: UUID) -> str:
         proof = attempts.signature(self._webhook_secret, attempt_id)

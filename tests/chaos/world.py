@@ -24,7 +24,7 @@ from tests.journeys import people
 RESULT_BYTES_MAX = 50 * 1024 * 1024
 DOWNLOADS_AT_ONCE = 8
 CALL_TIMEOUT_S = 20.0
-NOT_WORK = ("rk.dead.",)
+NOT_WORK = ("rk.dead.", "rk.operators")
 """Queues that keep what they get: parked messages, and the record of all events."""
 
 TERMINAL = ("COMPLETED", "REJECTED", "FAILED", "CANCELLED")

@@ -92,7 +92,8 @@ def _example(whole: dict[str, Any], schema: dict[str, Any]) -> Any:
         return schema["const"]
     if "anyOf" in schema:
         return _example(whole, schema["anyOf"][0])
-    text = str(UUID(int=7)) if schema.get("format") == "uuid" else "text"
+    formats = {"uuid": str(UUID(int=7)), "date": "2026-01-01"}
+    text = formats.get(schema.get("format", ""), "text")
     return {"string": text, "integer": 1, "number": 1.0, "array": [], "boolean": True}[
         schema["type"]
     ]

@@ -55,7 +55,6 @@ class Story:
     shown_s: float = 0.0
     shown_position: int = 0
     started_at_s: float = 0.0
-    order: int = 0
 
     @property
     def waited_s(self) -> float:

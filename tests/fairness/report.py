@@ -1,5 +1,6 @@
 """What a run through the traffic showed, as a table, and which promises it broke."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,24 @@ from services.processing.dispatching import TIERS, runs_max
 from services.processing.line import LATEST_STARTS
 from tests.fairness import ideal
 from tests.fairness.replay import Story
-from tests.fairness.traffic import RUN_S, Traffic
+from tests.fairness.traffic import RUN_S, SLOTS, Traffic
 
 WORST = 6
 RATIO_MAX = 2.0
 SLACK_S = 2 * RUN_S
 """Sand has no grains, jobs have: a slot that is taken is free again a run later."""
 
+STARVED_S = 3_600.0
+"""However much is asked for: a free job that waits for longer has starved."""
+
 RIGHT_WITHIN = 0.3
+NEAR_JOBS = SLOTS
+"""As many jobs start within one run's length: less nobody can foresee."""
+
 RIGHT_SHARE_MIN = 0.75
+PLACES_RIGHT_MIN = 0.65
+"""Fewer than of the starts: who comes later and takes turns overtakes what is deep in a line."""
+
 SHARE_TOLERANCE = 0.03
 
 
@@ -74,6 +84,17 @@ def table(stories: Sequence[Story], traffic: Traffic, slots: int) -> Table:
         for s in stories
         if s.wish.at_s >= known_from_s and s.waited_s > 0 and s.started_at_s <= asked_until_s
     ]
+    free_s = max(s.waited_s for s in stories if s.wish.account_id != traffic.hog
+                 and s.wish.tier == "standard")  # fmt: skip
+    lines.append(f"longest wait of a free account that is not the one: {free_s:.0f} s")
+    if free_s > STARVED_S:
+        broken.append(f"a free job starved for {free_s:.0f} s")
+    placed = _positions(stories)
+    right_places = sum(_is_near(s.shown_position, placed[id(s)]) for s in waited)
+    of_places = right_places / max(1, len(waited))
+    lines.append(f"position right within 30 % (or {NEAR_JOBS} jobs): {of_places:.1%} of them")
+    if of_places < PLACES_RIGHT_MIN:
+        broken.append(f"only {of_places:.1%} of the positions were right")
     right = _right(waited)
     lines.append(
         f"expected start right within 30 % (or a run's length): {right:.1%} of {len(waited)} jobs"
@@ -149,3 +170,20 @@ def _right(waited: Sequence[Story]) -> float:
         s for s in waited if abs(s.shown_s - s.waited_s) <= max(RIGHT_WITHIN * s.waited_s, RUN_S)
     ]
     return len(right) / max(1, len(waited))
+
+
+def _positions(stories: Sequence[Story]) -> dict[int, int]:
+    """What each job's position was, as it turned out: itself, and what started before it."""
+    started: dict[str, list[float]] = {
+        tier: sorted(s.started_at_s for s in stories if s.wish.tier == tier) for tier in TIERS
+    }
+    return {
+        id(s): 1
+        + bisect_left(started[s.wish.tier], s.started_at_s)
+        - bisect_right(started[s.wish.tier], s.wish.at_s)
+        for s in stories
+    }
+
+
+def _is_near(shown: int, real: int) -> bool:
+    return abs(shown - real) <= max(RIGHT_WITHIN * real, NEAR_JOBS)

@@ -41,6 +41,7 @@ def test_first_come_first_served_is_found_to_be_unfair(traffic: Traffic) -> None
     broken = report.table(stories, traffic, SLOTS).broken
 
     assert any("waited too long" in promise for promise in broken)
+    assert any("of the positions were right" in promise for promise in broken)
     assert any(promise.startswith("paid got") for promise in broken)
 
 

@@ -100,6 +100,8 @@ async def test_what_is_no_message_is_parked_once_and_the_consumer_lives(
 
     assert reasons.keys() == sent.keys(), "each is parked, and once"
     assert all(reason not in ("", "None") for reason in reasons.values())
+    newer = [reasons[message_id] for message_id, name in sent.items() if name == "unknown-version"]
+    assert ("unsupported_version" in newer[0]) == (heard is not None or ".prepare." in queue)
     left = await channel.declare_queue(queue, passive=True)
     assert left.declaration_result.message_count == 0
     assert left.declaration_result.consumer_count == 1

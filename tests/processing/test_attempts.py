@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from deploy.local.runpod.jobs import Policy as TheirPolicy
 from services.kit.storage import Storage
 from services.processing import attempts, jobs, runpod
 from services.processing.attempts import signature
@@ -36,6 +37,8 @@ async def test_a_worker_gets_addresses_and_no_secrets(desk: Desk) -> None:
     (image,) = run.input["images"]
     assert f"masters/{desk.account_id}" in image["url"]
     assert f"results/{desk.account_id}/{desk.job_id}/{attempt_id}.png" in run.input["output"]["url"]
+    assert run.input["output"]["headers"]["If-None-Match"] == "*"
+    assert run.policy == TheirPolicy(execution_seconds=300, ttl_seconds=1500, low_priority=False)
     assert WEBHOOK_SECRET not in str(run)
     assert run.webhook is not None
     assert run.webhook.endswith(f"/{attempt_id}?sig={signature(WEBHOOK_SECRET, attempt_id)}")
@@ -103,9 +106,11 @@ async def test_a_lost_answer_is_found_by_its_result(
     await desk.work()
     await desk.look()
 
+    found = await desk.attempt()
     assert (unclear.state, unclear.runpod_job_id) == ("SUBMITTING", None)
     assert still_unclear.state == "SUBMITTING"
-    assert ((await desk.attempt()).state, (await desk.job()).state) == ("FINISHED", "CHECKING")
+    assert (found.state, (await desk.job()).state) == ("FINISHED", "CHECKING")
+    assert found.cost_usd == found.reserved_usd > 0, "nobody knows how long it ran"
 
 
 async def test_a_webhook_tells_the_id_that_the_answer_did_not(
@@ -156,6 +161,31 @@ async def test_webhooks_are_hints_and_forged_ones_nothing(
     assert attempt.hint_at is not None
     assert (attempt.state, (await desk.job()).state) == ("RUNNING", "RUNNING")
     assert attempt.runpod_job_id != "forged"
+
+
+async def test_a_webhook_that_comes_too_late_changes_nothing(
+    desk: Desk, client_of: Callable[[UUID], httpx.AsyncClient]
+) -> None:
+    attempt_id = await desk.submit()
+    await desk.work()
+    await desk.look()
+    ended = await desk.attempt()
+    path = f"/hooks/runpod/{attempt_id}?sig={signature(WEBHOOK_SECRET, attempt_id)}"
+
+    answer = await client_of(uuid4()).post(path, json={"id": ended.runpod_job_id})
+
+    assert answer.status_code == 200
+    assert await desk.attempt() == ended
+
+
+async def test_what_runpod_refuses_ends_the_job_with_a_reason(desk: Desk) -> None:
+    desk.submitter._webhook_base = "ftp://nowhere"
+    await desk.submit()
+
+    attempt, ended = await desk.attempt(), await desk.job()
+    assert (attempt.state, attempt.cost_usd) == ("FAILED", 0)
+    assert attempt.error.startswith("bad-request: HTTP 400")
+    assert (ended.state, ended.problem_code) == ("FAILED", "internal")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +251,25 @@ async def test_a_run_without_an_end_is_cancelled_and_tried_again(desk: Desk) -> 
     attempt = await desk.attempt()
     assert (attempt.state, (await desk.job()).state) == ("LOST", "QUEUED")
     assert desk.state_at_runpod(attempt) == "CANCELLED"
+
+
+@pytest.mark.parametrize("trouble", ["stuck_runs", "answer_500"])
+async def test_at_its_deadline_a_stored_result_counts_whatever_runpod_says(
+    desk: Desk, trouble: str
+) -> None:
+    """The SDK tells progress from a thread of its own, which can reopen a run that has ended."""
+    await desk.submit()
+    await desk.emulator.fault(stuck_runs=1)
+    await desk.work()
+    await desk.look()
+    assert (await desk.attempt()).state == "RUNNING"
+
+    await desk.emulator.fault(**{trouble: 3})
+    await desk.look(late=True)
+
+    found = await desk.attempt()
+    assert (found.state, (await desk.job()).state) == ("FINISHED", "CHECKING")
+    assert found.cost_usd == found.reserved_usd
 
 
 async def test_an_attempt_that_is_never_submitted_is_lost_at_its_deadline(desk: Desk) -> None:

@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Tier
 from services.processing import attempts, budgets, costs
+from services.processing.attempts import Run
 from services.processing.budgets import Limits
 from services.processing.dispatching import start_next
-from services.processing.outcomes import Fault
+from services.processing.outcomes import Fault, WorkerOutput
 from tests.processing.rows import (
     PLENTY,
     add_job,
@@ -25,6 +26,7 @@ from tests.processing.rows import (
     execute,
     job,
     open_account,
+    said,
     types_said,
 )
 
@@ -174,6 +176,11 @@ async def test_a_spent_tier_waits_and_is_told_and_the_other_goes_on(engine: Asyn
     assert await start(engine, limits=limits) is None
     assert (await job(engine, late_job)).state == "QUEUED"
     assert await types_said(engine, late) == [PAUSED]
+    nearly_used, paused = await said(engine, budgets.subject_of("tier:standard"))
+    assert nearly_used["type"] == "processing.budget.warned.v1"
+    assert paused["type"] == "processing.budget.paused.v1"
+    assert (paused["data"]["scope"], paused["data"]["limit_usd"]) == ("tier:standard", "0.7")
+    assert Decimal(paused["data"]["spent_usd"]) == WORST
     paid = await add_job(engine, await open_account(engine, "priority"))
     assert await start(engine, limits=limits) == paid
 
@@ -201,7 +208,45 @@ async def test_a_new_day_goes_on_by_itself_and_says_so_once(engine: AsyncEngine)
             await budgets.begin_day(connection)
 
     assert (await types_said(engine, waiting.account_id)).count(RESUMED) == 1
+    to_operators = await types_said(engine, budgets.subject_of("tier:standard"))
+    assert to_operators.count("processing.budget.resumed.v1") == 1
     assert await start(engine, limits=limits) == waiting.job_id
+    await audit(engine)
+
+
+async def test_what_ends_after_midnight_pauses_nobody(engine: AsyncEngine) -> None:
+    limits = free("0.7")
+    late = await running(engine, limits=limits)
+    await execute(engine, "update budgets set day = day - 1")
+    await execute(engine, "update attempts set cost_day = cost_day - 1")
+    (late,) = await attempts_of(engine, late.job_id)
+
+    await fail(engine, late, "lost", None)
+
+    assert PAUSED not in await types_said(engine, late.account_id)
+    assert await start(engine, limits=limits) == late.job_id
+    await audit(engine)
+
+
+async def test_a_finished_run_costs_the_rate_of_the_gpu_that_its_worker_names(
+    engine: AsyncEngine,
+) -> None:
+    attempt = await running(engine)
+    output = WorkerOutput(
+        attempt_id=attempt.id,
+        engine="qwen",
+        gpu="NVIDIA L4",
+        width=1,
+        height=1,
+        bytes=1,
+        sha256="ab" * 32,
+        media_type="image/png",
+    )
+    async with engine.begin() as connection:
+        await attempts.finish(connection, [Run(attempt, output, 19.1)])
+
+    (ended,) = await attempts_of(engine, attempt.job_id)
+    assert ended.cost_usd == 20 * Decimal("0.00019")
     await audit(engine)
 
 
@@ -217,6 +262,9 @@ async def test_an_operator_raises_a_budget_and_signs_for_it(engine: AsyncEngine)
 
     assert await start(engine, limits=limits) == waiting.job_id
     assert (await types_said(engine, waiting.account_id)).count(RESUMED) == 1
+    resumed = (await said(engine, budgets.subject_of("tier:standard")))[-1]
+    assert resumed["type"] == "processing.budget.resumed.v1"
+    assert resumed["data"]["limit_usd"] == "10.7"
     (signed,) = await ask(engine, "select * from budget_raises")
     assert (signed.by_whom, signed.why, signed.raised_usd) == ("ada", "a campaign", 10)
 

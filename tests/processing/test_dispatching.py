@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.processing import dispatching, jobs
+from services.processing import accounts, dispatching, jobs
 from services.processing.dispatching import runs_max
 from tests.processing.rows import (
     PLENTY,
@@ -57,8 +57,8 @@ def test_each_tier_leaves_the_other_its_share(slots: int, priority: int, standar
 
 async def test_both_tiers_backlogged_share_nine_to_one(engine: AsyncEngine) -> None:
     tier_of: dict[UUID, str] = {}
-    for tier, accounts in (("standard", 12), ("priority", 12)):
-        for _ in range(accounts):
+    for tier, count in (("standard", 12), ("priority", 12)):
+        for _ in range(count):
             account_id = await open_account(engine, tier)  # type: ignore[arg-type]
             tier_of |= dict.fromkeys(await backlog(engine, account_id, 10), tier)
 
@@ -160,6 +160,20 @@ async def test_nobody_hogs_a_tier(engine: AsyncEngine) -> None:
         await end(engine, *started)
 
     assert Counter(served) == dict.fromkeys([hog, *others], 10)
+
+
+async def test_who_changes_to_a_paid_plan_leaves_the_free_line(engine: AsyncEngine) -> None:
+    for _ in range(3):
+        await backlog(engine, await open_account(engine, "standard"), 2)
+    upgraded = await open_account(engine, "standard")
+    (waiting,) = await backlog(engine, upgraded, 1)
+    async with engine.begin() as connection:
+        await accounts.change_plan(
+            connection, upgraded, plan="remember", tier="priority", version=2
+        )
+
+    assert await start(engine, 10) == waiting
+    assert (await attempts_of(engine, waiting))[0].tier == "priority"
 
 
 async def test_an_account_runs_no_more_than_its_cap(engine: AsyncEngine) -> None:

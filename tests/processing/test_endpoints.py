@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.client import ServiceClient
 from services.kit.storage import Storage
-from services.processing import dispatcher, dispatching, endpoints, pace, sweeping
+from services.processing import attempts, dispatcher, dispatching, endpoints, pace, sweeping
 from services.processing.dispatcher import Duties
 from services.processing.endpoints import Breaker
 from services.processing.holds import Holds
@@ -31,7 +31,7 @@ OTHER = "other-endpoint"
 async def _desk(engine: AsyncEngine, storage: Storage, emulator: Emulator, runpod: RunPod) -> Desk:
     async with engine.begin() as connection:
         await endpoints.lead(connection, ENDPOINT_ID, slots=5)
-    account_id = await rows.open_account(engine)
+    account_id = await rows.open_account(engine, "priority")
     submitter = Submitter(
         engine,
         storage,
@@ -54,10 +54,13 @@ async def is_paused(engine: AsyncEngine) -> bool:
         return await endpoints.is_paused(connection, ENDPOINT_ID)
 
 
+def away() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
 @asynccontextmanager
 async def led(desk: Desk, runpod: RunPod) -> AsyncIterator[Duties]:
-    away = f"http://127.0.0.1:{free_port()}"
-    holds = Holds(ServiceClient(away, caller="processing", service="credits", secret="x" * 24))
+    holds = Holds(ServiceClient(away(), caller="processing", service="credits", secret="x" * 24))
     yield Duties(desk.engine, runpod, desk.storage, holds, slots=5)
     await holds.close()
 
@@ -140,6 +143,51 @@ async def test_an_attempt_without_memory_is_followed_by_one_elsewhere(
     assert (here, there) == ((None, desk.job_id) if avoids else (desk.job_id, None))
 
 
+async def test_a_result_that_fails_its_check_is_made_again_elsewhere(desk: Desk) -> None:
+    await lead_other(desk.engine)
+    await desk.submit()
+    await desk.work()
+    await desk.look()
+    async with desk.engine.begin() as connection:
+        await attempts.fail(connection, await desk.attempt(), "quality", "blank")
+        assert await dispatching.start_next(connection, slots=5, endpoint=ENDPOINT_ID) is None
+        again = await dispatching.start_next(connection, slots=5, endpoint=OTHER)
+
+    assert again == desk.job_id
+
+
+async def test_a_key_that_is_refused_while_looking_pauses_the_endpoint(desk: Desk) -> None:
+    await desk.submit()
+    await desk.emulator.fault(answer_401=1)
+    await desk.look()
+
+    assert await is_paused(desk.engine)
+    assert (await desk.attempt()).state == "RUNNING", "it goes on there, whoever may ask"
+
+
+async def test_an_endpoint_that_is_away_is_paused_and_loses_nobody(desk: Desk) -> None:
+    await desk.release()
+    desk.submitter._runpods = {ENDPOINT_ID: RunPod(away(), endpoint_id=ENDPOINT_ID, api_key="x")}
+    attempt_id = (await desk.attempt()).id
+    for _ in range(endpoints.FAILURES_MAX):
+        assert not await is_paused(desk.engine)
+        await desk.submitter.submit(attempt_id, desk.delivery())
+
+    assert await is_paused(desk.engine)
+    assert ((await desk.attempt()).state, (await desk.job()).attempts) == ("RELEASED", 1)
+
+
+async def test_submits_without_an_answer_pause_the_endpoint_too(desk: Desk) -> None:
+    await desk.emulator.fault(answer_500=endpoints.FAILURES_MAX)
+    await desk.submit()
+    for _ in range(endpoints.FAILURES_MAX - 1):
+        await rows.execute(desk.engine, "update attempts set state = 'RELEASED'")
+        assert not await is_paused(desk.engine)
+        await desk.submitter.submit((await desk.attempt()).id, desk.delivery())
+
+    assert await is_paused(desk.engine)
+
+
 async def test_with_no_other_endpoint_it_is_tried_again_on_the_same(desk: Desk) -> None:
     await desk.submit()
     await desk.work(error='{"class": "oom", "detail": "planned"}')
@@ -193,11 +241,25 @@ async def test_half_an_answer_to_a_submit_is_unclear_and_is_found(desk: Desk) ->
     assert (await desk.attempt()).state == "FINISHED"
 
 
-async def test_free_work_starts_no_machine(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    ("tier", "workers", "is_low"),
+    [
+        ("standard", 1, True),
+        ("standard", 0, False),  # scaled to zero: without a first machine it would wait for ever
+        ("priority", 1, False),
+    ],
+)
+async def test_free_work_starts_no_machine_but_the_first(
+    desk: Desk, *, tier: str, workers: int, is_low: bool
+) -> None:
+    await rows.execute(desk.engine, "update jobs set tier = :tier", tier=tier)
+    for _ in range(workers):
+        desk.emulator.endpoint.see_worker(WORKER)
     await desk.submit()
+
     run = desk.emulator.endpoint.jobs.take(WORKER)
     assert run is not None
-    assert run.policy.low_priority
+    assert run.policy.low_priority == is_low
 
 
 async def test_a_result_that_came_too_late_is_swept(desk: Desk) -> None:
@@ -216,6 +278,20 @@ async def test_a_result_that_came_too_late_is_swept(desk: Desk) -> None:
     assert await sweeping.sweep(desk.engine, desk.storage) == 1
     assert not await desk.stored(attempt.result_key)
     assert await sweeping.sweep(desk.engine, desk.storage) == 0
+
+
+async def test_a_leader_forgets_messages_that_nobody_can_repeat(desk: Desk, runpod: RunPod) -> None:
+    await rows.execute(
+        desk.engine,
+        "insert into inbox select 'tests', gen_random_uuid(), now() - make_interval(days => days)"
+        " from unnest(array[13, 30]) days",
+    )
+    async with led(desk, runpod) as duties:
+        await dispatcher._forget(duties)
+
+    async with desk.engine.connect() as connection:
+        left = await connection.exec_driver_sql("select count(*) from inbox")
+        assert left.scalar_one() == 1
 
 
 def test_a_breaker_trips_at_once_for_a_key_and_late_for_a_cable() -> None:

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from deploy.local.runpod.limits import CALLS_AND_CONCURRENT
+from services.processing import pace
 from services.processing import runpod as runpod_module
 from services.processing.runpod import (
     Ambiguous,
@@ -188,6 +190,38 @@ async def test_the_pause_they_ask_for_is_kept_within_reason(header: str, pause_s
             await submit(runpod)
 
     assert limited.value.retry_after_s == pause_s
+
+
+async def test_a_pause_they_ask_for_is_everybodys(runpod: RunPod, emulator: Emulator) -> None:
+    await emulator.fault(answer_429=1)
+    with pytest.raises(RateLimited):
+        await runpod.health()
+    began = asyncio.get_running_loop().time()
+
+    await asyncio.gather(*(runpod.health() for _ in range(5)))
+
+    assert asyncio.get_running_loop().time() - began >= 0.9, "a second, as the emulator asks"
+    await submit(runpod)  # other operations have limits of their own
+
+
+@pytest.mark.parametrize("operation", ["run", "status", "cancel"])
+def test_what_all_processes_may_call_together_is_within_the_documented_limit(
+    operation: str,
+) -> None:
+    calls, at_once = pace.LIMITS[operation]
+    assert (calls, at_once) == CALLS_AND_CONCURRENT[operation]
+    assert pace.PART * 4 <= 1, "two consumers and two leaders"
+
+
+async def test_cancelling_two_hundred_runs_stays_within_the_limit(runpod: RunPod) -> None:
+    """Whoever finds no call free is told so, and nothing is sent."""
+    asked = [runpod.cancel(f"run-{n}") for n in range(200)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+    sent = sum(isinstance(outcome, Gone) for outcome in outcomes)
+    calls, _ = CALLS_AND_CONCURRENT["cancel"]
+    assert {type(outcome) for outcome in outcomes} == {Gone, RateLimited}
+    assert calls * pace.PART <= sent <= calls * pace.PART * 1.5 + 1
 
 
 @pytest.mark.parametrize(

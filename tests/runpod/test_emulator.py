@@ -1,6 +1,7 @@
 """The emulator over HTTP, with a scripted worker."""
 
 import asyncio
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from deploy.local.runpod import endpoint as endpoint_module
 from deploy.local.runpod import worker_routes
 from deploy.local.runpod.app import create_app
 from deploy.local.runpod.billing_routes import USD_PER_S
+from deploy.local.runpod.limits import RateLimits, TooManyCalls
 from tests.runpod.scripted import JOB, KEY, Clock, Worker, run, status
 
 BILLING = "http://runpod/v2/billing/serverless"
@@ -206,6 +208,46 @@ async def test_too_many_cancellations_are_refused_until_the_window_has_passed(
     clock.now += 10
 
     assert (await client.post("/cancel/x")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("operation", "calls", "at_once"),
+    [
+        ("run", 1000, 200),
+        ("runsync", 2000, 400),
+        ("status", 2000, 400),
+        ("stream", 2000, 400),
+        ("cancel", 100, 20),
+        ("purge-queue", 2, 2),
+    ],
+)
+def test_each_operation_has_its_documented_rate(operation: str, calls: int, at_once: int) -> None:
+    """https://docs.runpod.io/serverless/endpoints/operation-reference, per endpoint and 10 s."""
+    clock = Clock()
+    limits = RateLimits(clock)
+
+    def call_often(times: int) -> int:
+        accepted = 0
+        for _ in range(times):
+            with suppress(TooManyCalls), limits.call(operation):
+                accepted += 1
+        return accepted
+
+    assert call_often(calls + 5) == calls
+    clock.now += 10
+    with ExitStack() as running:
+        for _ in range(at_once):
+            running.enter_context(limits.call(operation))
+        with pytest.raises(TooManyCalls):
+            running.enter_context(limits.call(operation))
+
+
+async def test_a_synchronous_body_may_be_twice_as_large(client: AsyncClient) -> None:
+    fifteen, over_twenty = ({"input": {"x": "x" * (size << 20)}} for size in (15, 20))
+
+    assert (await client.post("/run", json=fifteen)).status_code == 400
+    assert (await client.post("/runsync?wait=1000", json=fifteen)).status_code == 200
+    assert (await client.post("/runsync", json=over_twenty)).status_code == 400
 
 
 def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,54 @@ async def test_answers_can_be_cut_and_states_unknown(client: AsyncClient) -> Non
     assert (await status(client, job_id))["status"] == "IN_QUEUE"
 
 
+async def test_a_failure_can_be_told_of_a_job_that_was_accepted(
+    client: AsyncClient, scripted: Worker
+) -> None:
+    await fault(client, fail_accepted=1)
+
+    assert (await client.post("/run", json=JOB)).status_code == 500
+    assert await scripted.take() is not None
+
+
+async def test_a_finished_job_can_stay_in_progress(client: AsyncClient, scripted: Worker) -> None:
+    await fault(client, stuck_runs=1)
+    job_id = await run(client)
+    await scripted.work()
+
+    assert (await status(client, job_id))["status"] == "IN_PROGRESS"
+
+
+async def test_an_output_can_be_about_another_attempt(
+    client: AsyncClient, scripted: Worker
+) -> None:
+    await fault(client, others_output=1)
+    job_id = await run(client)
+    await scripted.work({"output": {"attempt_id": "mine", "width": 3}})
+
+    output = (await status(client, job_id))["output"]
+    assert output["width"] == 3
+    assert output["attempt_id"] != "mine"
+
+
+async def test_chances_are_the_same_for_the_same_seed(client: AsyncClient) -> None:
+    async def codes(seed: int) -> list[int]:
+        await fault(client, seed=seed, chances={"answer_500": 0.3, "answer_429": 0.2})
+        return [(await client.get("/health")).status_code for _ in range(60)]
+
+    first, again, other = await codes(1), await codes(1), await codes(2)
+
+    assert first == again != other
+    assert set(first) == {200, 429, 500}
+
+
+@pytest.mark.parametrize("chances", [{"set_on_fire": 0.1}, {"answer_500": 1.5}, {"seed": 0.5}])
+async def test_a_chance_is_one_of_a_fault_that_can_happen_often(
+    client: AsyncClient, chances: dict[str, float]
+) -> None:
+    refused = await client.post("http://runpod/__faults", json={"chances": chances})
+    assert refused.status_code == 422
+
+
 async def test_an_endpoint_can_be_cold(client: AsyncClient, scripted: Worker) -> None:
     assert await scripted.take() is None  # the worker is seen
     await fault(client, no_workers=True)

@@ -21,6 +21,7 @@ class Hearer:
 
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
 
     async def heard(self, number: int) -> list[dict[str, Any]]:
@@ -40,6 +41,7 @@ def hearer() -> Iterator[Hearer]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             hearer.bodies.append(json.loads(body))
+            hearer.paths.append(self.path)
             self.send_response(hearer.answers.pop(0) if hearer.answers else 200)
             self.end_headers()
 
@@ -119,3 +121,27 @@ async def test_a_webhook_can_be_lost_or_doubled(
 
     assert heard == [doubled, doubled]
     assert (await status(client, lost))["status"] == "COMPLETED"
+
+
+async def test_a_webhook_can_be_late(client: AsyncClient, scripted: Worker, hearer: Hearer) -> None:
+    await fault(client, late_webhook=1, late_seconds=0.3)
+    late = await run(client, webhook=hearer.url)
+    await scripted.work()
+    prompt = await run(client, webhook=hearer.url)
+    await scripted.work()
+
+    assert [body["id"] for body in await hearer.heard(1)] == [prompt]
+    assert [body["id"] for body in await hearer.heard(2)] == [prompt, late]
+
+
+async def test_somebody_can_call_the_address_unsigned(
+    client: AsyncClient, scripted: Worker, hearer: Hearer
+) -> None:
+    await fault(client, forge_webhook=1, lose_webhook=1)
+    failed = await run(client, webhook=hearer.url)
+    await scripted.work({"error": "boom"})
+
+    (forged,) = await hearer.heard(1)
+    assert forged["id"] != failed
+    assert forged["status"] == "COMPLETED"
+    assert hearer.paths == ["/hooks/runpod/1"]

@@ -53,6 +53,8 @@ Limited = Annotated[Endpoint, Depends(_within_limits)]
 @router.post("/run", response_model=None)
 async def run(request: Request, endpoint: Limited) -> dict[str, Any] | Response:
     job = _submit(endpoint, await read_json(request, bytes_max=RUN_BODY_MAX), sync=False)
+    if endpoint.faults.happens("fail_accepted"):
+        raise HTTPException(500, "internal error")
     if endpoint.faults.happens("hang_submit"):
         await _hang(request)
     return _answer(endpoint, {"id": job.id, "status": "IN_QUEUE"})

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from deploy.local.runpod.faults import Faults
 from deploy.local.runpod.jobs import Job, JobBook, Policy, State
@@ -56,8 +57,12 @@ class Endpoint:
         return job
 
     def finish(self, worker_id: str, job_id: str, *, output: Any, error: str | None) -> None:
+        if self.faults.happens("stuck_runs"):
+            return
         if error is None and self.faults.happens("garbage_output"):
             output = GARBAGE
+        if error is None and isinstance(output, dict) and self.faults.happens("others_output"):
+            output = {**output, "attempt_id": str(uuid4())}
         self.jobs.finish(worker_id, job_id, output=output, error=error)
 
     def see_worker(self, worker_id: str) -> None:
@@ -127,8 +132,13 @@ class Endpoint:
     def _ended(self, job: Job) -> None:
         self.runs.ended(job)
         self.change()
-        if job.webhook is None or self.faults.happens("lose_webhook"):
+        if job.webhook is None:
             return
-        self._webhooks.send(job.webhook, job.view())
-        if self.faults.happens("duplicate_webhook"):
-            self._webhooks.send(job.webhook, job.view())
+        if self.faults.happens("forge_webhook"):
+            forged = {**job.view(), "id": str(uuid4()), "status": State.COMPLETED.value}
+            self._webhooks.send(job.webhook.partition("?")[0], forged)
+        if self.faults.happens("lose_webhook"):
+            return
+        late_s = self.faults.late_seconds if self.faults.happens("late_webhook") else 0.0
+        for _ in range(2 if self.faults.happens("duplicate_webhook") else 1):
+            self._webhooks.send(job.webhook, job.view(), after_seconds=late_s)

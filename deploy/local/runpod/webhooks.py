@@ -22,11 +22,11 @@ class WebhookSender:
         self._places = asyncio.Semaphore(CONCURRENT_MAX)
         self._sending: set[asyncio.Task[None]] = set()
 
-    def send(self, url: str, body: dict[str, Any]) -> None:
+    def send(self, url: str, body: dict[str, Any], *, after_seconds: float = 0.0) -> None:
         if len(self._sending) >= WAITING_MAX:
             log.warning("webhook.dropped job=%s", body["id"])
             return
-        task = asyncio.create_task(self._deliver(url, body))
+        task = asyncio.create_task(self._deliver(url, body, after_seconds))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
@@ -35,7 +35,8 @@ class WebhookSender:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
 
-    async def _deliver(self, url: str, body: dict[str, Any]) -> None:
+    async def _deliver(self, url: str, body: dict[str, Any], after_seconds: float) -> None:
+        await asyncio.sleep(after_seconds)
         for attempt in range(TRIES_MAX):
             if attempt:
                 await asyncio.sleep(self._pause_seconds)
