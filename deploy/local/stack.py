@@ -5,6 +5,7 @@
     layer 0  epmd
 
 With `copies` every program of layer 2 runs several times: `gateway`, `gateway-2`, `gateway-3`.
+With `rabbitmq_nodes` RabbitMQ is a cluster: `rabbitmq`, `rabbitmq-2`, `rabbitmq-3`.
 Higher layers are stopped first; who needs whom is in the table itself.
 """
 
@@ -23,10 +24,13 @@ DRAIN_S = 5
 # A service may write its last words after draining.
 STOP_TIMEOUT_S = DRAIN_S + 0.5
 GATEWAY_PORT = 8080
+NODE = ("amqp", "rabbitmq-management", "rabbitmq-distribution")
+"""Where one node of RabbitMQ listens."""
+
 PORTS: Mapping[str, int | None] = dict.fromkeys(
     (
         "gateway", "uploads", "credits", "processing", "billing", "issuer", "runpod",
-        "postgres", "amqp", "rabbitmq-management", "rabbitmq-distribution", "epmd",
+        "postgres", *NODE, "epmd",
         "s3", "s3-master", "s3-volume", "s3-filer", "s3-admin",
     )
 )  # fmt: skip
@@ -41,6 +45,7 @@ class Options:
     copies: int = 1
     workers: int = 1
     gpu_slots: int = environments.GPU_SLOTS
+    rabbitmq_nodes: int = 1
     through: Mapping[str, int] = field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
@@ -62,9 +67,12 @@ class Stack:
 def build(home: Home, options: Options) -> Stack:
     """Find every program, choose ports and secrets, and write the servers' configuration."""
     more = {name: None for door in DOORS for name in names(door, options.copies)}
+    more |= {name: None for part in NODE for name in names(part, options.rabbitmq_nodes)}
     wishes = {**PORTS, **more, "gateway": options.gateway_port}
     chosen, notes = ports.choose(home.folder / "ports.json", wishes)
-    addresses = servers.addresses(home, chosen, through=options.through)
+    addresses = servers.addresses(
+        home, chosen, through=options.through, rabbitmq_nodes=options.rabbitmq_nodes
+    )
     services = environments.of_services(home, addresses, gpu_slots=options.gpu_slots)
     found = servers.find(
         home, addresses, wants=options.wants, newer_rabbitmq=options.newer_rabbitmq
@@ -185,6 +193,8 @@ def _facts(home: Home, addresses: Addresses, services: Mapping[str, Mapping[str,
         "admin_database_url": addresses.admin_database_url,
         "amqp_url": addresses.amqp_url,
         "amqp_management_url": addresses.management_url,
+        "amqp_urls": list(addresses.amqp_urls),
+        "amqp_management_urls": list(addresses.management_urls),
         "demo": {
             "email": environments.DEMO_EMAIL,
             "password": environments.demo_password(home),

@@ -7,7 +7,7 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ import asyncpg
 import httpx
 
 from deploy.local import broker, database
+from deploy.local.home import Home
+from tests.chaos.cluster import Cluster
 from tests.chaos.disk import Disks
 from tests.chaos.links import Links
-from tests.chaos.schedule import RUNPOD_FAULTS, Fault
+from tests.chaos.schedule import NODES, RUNPOD_FAULTS, Fault
 
 FAILURES = {
     "fail infra": "infra",
@@ -49,9 +51,10 @@ class Nemesis:
     """Strikes the running stack of one home."""
 
     def __init__(
-        self, home: Path, links: Links, disks: Disks, *, seed: int, now_s: Callable[[], float]
+        self, home: Home, links: Links, disks: Disks, *, seed: int, now_s: Callable[[], float]
     ) -> None:
         self._home, self._links, self._disks = home, links, disks
+        self._cluster = Cluster(home)
         self._rng = random.Random(f"{seed}/nemesis")
         self._now_s = now_s
         self.strikes: list[Strike] = []
@@ -70,21 +73,30 @@ class Nemesis:
                 lasting.create_task(self._strike(fault))
 
     async def _strike(self, fault: Fault) -> None:
-        began_s = self._now_s()
         try:
-            await self._happens(fault)
+            async with self._turn_of(fault.target):
+                began_s = self._now_s()
+                await self._happens(fault)
         except Exception:  # noqa: BLE001  # a part that is down already cannot be struck
             self.missed[fault.kind] += 1
         else:
             self.strikes.append(Strike(fault.kind, fault.target, began_s, self._now_s()))
 
+    def _turn_of(self, target: str) -> AbstractAsyncContextManager[None]:
+        return self._cluster.turn() if target in NODES else nullcontext()
+
     async def _happens(self, fault: Fault) -> None:
         verb, _, rest = fault.kind.partition(" ")
         match verb:
+            case "kill" if rest == "cluster":
+                for node in self._state()["processes"].keys() & set(NODES):
+                    os.kill(self._pid_of(node), signal.SIGKILL)
             case "kill":
                 os.kill(self._pid_of(fault.target), signal.SIGKILL)
             case "freeze":
                 await self._freeze(fault.target, fault.lasts_s)
+            case "part":
+                await self._cluster.cut_off(fault.target, fault.lasts_s)
             case "runpod":
                 await self._trouble_runpod(rest)
             case _ if rest == "link":
@@ -106,8 +118,7 @@ class Nemesis:
         await others[fault.kind]()
 
     def _state(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads((self._home / "state.json").read_text())
-        return state
+        return self._home.state()
 
     def _pid_of(self, name: str) -> int:
         return int(self._state()["processes"][name]["pid"])
@@ -122,7 +133,7 @@ class Nemesis:
 
     async def _fill_disk(self, server: str, for_s: float) -> None:
         await self._disks.fill(server, for_s, leave_bytes=FULL_BYTES)
-        if server == "rabbitmq":
+        if server in NODES:
             # Whose disk fills up faster than it looks at it loses its quorum queues' processes, and
             # refuses every message until an operator, or what watches it, restarts it.
             os.kill(self._pid_of(server), signal.SIGKILL)
@@ -194,7 +205,7 @@ class Nemesis:
             await connection.close()
 
     async def _close_connections(self) -> None:
-        url = self._state()["amqp_management_url"]
+        url = self._rng.choice(self._state()["amqp_management_urls"])
         for one in await asyncio.to_thread(broker.call, url, "GET", "connections"):
             name = quote(one["name"], safe="")
             with suppress(Exception):  # it may have gone meanwhile

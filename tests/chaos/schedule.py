@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 SERVICES = ("gateway", "uploads", "credits", "processing", "billing")
 CONSUMERS = tuple(f"{service}-consumer" for service in SERVICES)
-SERVERS = ("postgres", "rabbitmq", "s3")
+NODES = ("rabbitmq", "rabbitmq-2", "rabbitmq-3")
+DISKS = ("postgres", "s3", *NODES)
 LINKS = (*SERVICES, "postgres", "amqp", "s3", "runpod")
 COPIES = 2
 
@@ -79,8 +80,12 @@ ROLES = {
 DECK = (
     *(Card(f"kill {role}", names, weight=3) for role, names in ROLES.items()),
     *(Card(f"freeze {role}", names, SHORT_S, weight=2) for role, names in ROLES.items()),
-    *(Card(f"kill {server}", [server]) for server in SERVERS),
-    *(Card(f"freeze {server}", [server], SHORT_S) for server in SERVERS),
+    *(Card(f"kill {server}", [server]) for server in ("postgres", "s3")),
+    *(Card(f"freeze {server}", [server], SHORT_S) for server in ("postgres", "s3")),
+    Card("kill rabbitmq", NODES, weight=2),
+    Card("kill cluster", ["rabbitmq"]),
+    Card("freeze rabbitmq", NODES, LONG_S),
+    Card("part rabbitmq", NODES, LONG_S, weight=2),
     Card("cut link", LINKS, weight=4),
     Card("slow link", LINKS, LONG_S, weight=3),
     Card("stall link", LINKS, SHORT_S, weight=3),
@@ -88,8 +93,8 @@ DECK = (
     Card("mute link", LINKS, SHORT_S, weight=3),
     Card("cut sessions", ["postgres"]),
     Card("close connections", ["rabbitmq"]),
-    Card("fill disk", SERVERS, SHORT_S, weight=2),
-    Card("disk alarm", ["rabbitmq"], ALARM_S),
+    Card("fill disk", DISKS, SHORT_S, weight=3),
+    Card("disk alarm", NODES, ALARM_S),
     Card("no workers", ["runpod"], LONG_S),
     Card("late runs", ["runpod"], LONG_S),
     *(Card(f"runpod {fault}", ["runpod"]) for fault in RUNPOD_FAULTS),
