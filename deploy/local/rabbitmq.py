@@ -134,7 +134,7 @@ def processes(
             environment=environment,
             # Its AMQP port is opened last, after the management plugin's.
             ready=answers_tcp(node.amqp),
-            needs=("epmd", *(earlier.name for earlier in nodes[:place])),
+            needs=("epmd", *(earlier.name for earlier in nodes[:place] if _is_new(home, node))),
             port=node.amqp,
             layer=1,
             stop_timeout_s=8,
@@ -143,6 +143,11 @@ def processes(
         for place, (node, environment) in enumerate(zip(nodes, environments, strict=True))
     ]
     return [mapper, *brokers]
+
+
+def _is_new(home: Home, node: Node) -> bool:
+    """Whether it has yet to join: one that has joined waits for the others when it starts again."""
+    return not (home.data / node.name / "mnesia" / node.erlang_name).exists()
 
 
 def amqp_url(home: Home, node: Node, vhost: str = VHOST) -> str:

@@ -40,6 +40,13 @@ def test_nodes_join_one_after_the_other_and_the_last_makes_the_queues(tmp_path: 
     assert [node.prepare for node in (first, second, third)] == [None, None, import_queues]
 
 
+def test_nodes_that_have_joined_before_start_at_once(tmp_path: Path) -> None:
+    for name, member in (("rabbitmq-2", "rekindle-2"), ("rabbitmq-3", "rekindle-3")):
+        (tmp_path / "data" / name / "mnesia" / f"{member}@localhost").mkdir(parents=True)
+
+    assert {node.needs for node in cluster(tmp_path, 3)} == {("epmd",)}
+
+
 def test_every_node_knows_all_of_them_and_stops_when_it_is_cut_off(tmp_path: Path) -> None:
     for node in cluster(tmp_path, 3):
         told = configuration(tmp_path, node.name)
