@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,13 @@ AGAIN_AFTER_S, AGAIN_AFTER_UNAUTHORIZED_S = 2.0, 30.0
 ADDRESS_LASTS_LONGER_S = 600
 """A signed address is valid for the time in RunPod's queue, the run, and this much more."""
 
+CLOCKS_APART_MAX = timedelta(minutes=1)
+
 log = structlog.get_logger()
+
+
+class ClockOff(OSError):  # noqa: N818  # a state of this machine, which passes
+    """The machine and the database disagree on what time it is; another machine may submit."""
 
 
 def signature(secret: str, attempt_id: UUID) -> str:
@@ -100,9 +107,13 @@ class Submitter:
     async def _input(self, attempt_id: UUID) -> dict[str, Any]:
         async with self._engine.connect() as connection:
             attempt = await attempts.find(connection, attempt_id)
-            query = sa.select(jobs_table).where(jobs_table.c.id == attempt.job_id)
+            query = sa.select(jobs_table, sa.func.clock_timestamp().label("now"))
+            query = query.where(jobs_table.c.id == attempt.job_id)
             job = (await connection.execute(query)).one()
             photos = await preparation.photos_of(connection, job.photo_ids)
+        if abs(datetime.now(UTC) - job.now) > CLOCKS_APART_MAX:
+            # The addresses might be late already: every attempt would be for nothing.
+            raise ClockOff
         expires_s = _lasts_s(attempt) + ADDRESS_LASTS_LONGER_S
         images = [
             {"url": await self._storage.sign_get(photo.master_key, expires_s=expires_s)}
