@@ -6,6 +6,7 @@
 
 With `copies` every program of layer 2 runs several times: `gateway`, `gateway-2`, `gateway-3`.
 With `rabbitmq_nodes` RabbitMQ is a cluster: `rabbitmq`, `rabbitmq-2`, `rabbitmq-3`.
+With `clocks` the clock of each nursed program can be set while it runs.
 Higher layers are stopped first; who needs whom is in the table itself.
 """
 
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deploy.local import environments, ports, servers
+from deploy.local import clocks, environments, ports, servers
 from deploy.local.database import SERVICES as DOORS
 from deploy.local.environments import Addresses
 from deploy.local.home import Home, State
@@ -46,6 +47,7 @@ class Options:
     workers: int = 1
     gpu_slots: int = environments.GPU_SLOTS
     rabbitmq_nodes: int = 1
+    clocks: bool = False
     through: Mapping[str, int] = field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
@@ -62,6 +64,7 @@ class Stack:
     preparations: list[Preparation]
     facts: State
     notes: list[str]
+    nursery: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(home: Home, options: Options) -> Stack:
@@ -80,11 +83,14 @@ def build(home: Home, options: Options) -> Stack:
     programs = python_programs(home, addresses, services, options=options)
     if options.coverage:  # it begins to measure when Python starts, and a fork is past that
         programs = [replace(program, nursed=False) for program in programs]
+    if options.clocks:
+        programs = [_with_a_clock(home, program) for program in programs]
     return Stack(
         processes=[p for p in (*found.processes, *programs) if options.wants(p.name)],
         preparations=found.preparations,
         facts=_facts(home, addresses, services),
         notes=notes,
+        nursery=clocks.of_nursery() if options.clocks else {},
     )
 
 
@@ -126,6 +132,12 @@ def python_programs(
             for name in names(role, copies)
         ),
     ]
+
+
+def _with_a_clock(home: Home, program: Process) -> Process:
+    return replace(
+        program, environment={**program.environment, **clocks.of_program(home, program.name)}
+    )
 
 
 def _http(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -16,7 +17,7 @@ from urllib.parse import quote
 import asyncpg
 import httpx
 
-from deploy.local import broker, database
+from deploy.local import broker, clocks, database
 from deploy.local.home import Home
 from tests.chaos.cluster import Cluster
 from tests.chaos.disk import Disks
@@ -34,6 +35,7 @@ ALARMING_BYTES = 100 * 1024 * 1024
 
 SLOW_S = (0.05, 0.3)
 LATE_S = 1.5
+JUMP_S = (30.0, 7_200.0)
 CALL_TIMEOUT_S = 5.0
 
 
@@ -108,6 +110,7 @@ class Nemesis:
         others: dict[str, Callable[[], Awaitable[None]]] = {
             "cut sessions": self._cut_sessions,
             "close connections": self._close_connections,
+            "jump clock": lambda: self._jump_clock(fault.target, fault.lasts_s),
             "fill disk": lambda: self._fill_disk(fault.target, fault.lasts_s),
             "disk alarm": lambda: self._disks.fill(
                 fault.target, fault.lasts_s, leave_bytes=ALARMING_BYTES
@@ -130,6 +133,15 @@ class Nemesis:
             await asyncio.sleep(for_s)
         finally:
             _signal(frozen, signal.SIGCONT)
+
+    async def _jump_clock(self, name: str, for_s: float) -> None:
+        """Seconds or hours, ahead or back: as likely up to ten minutes as from there on."""
+        offset_s = math.exp(self._rng.uniform(*map(math.log, JUMP_S)))
+        clocks.put(self._home, name, offset_s * self._rng.choice((-1, 1)))
+        try:
+            await asyncio.sleep(for_s)
+        finally:
+            clocks.put(self._home, name, 0)
 
     async def _fill_disk(self, server: str, for_s: float) -> None:
         await self._disks.fill(server, for_s, leave_bytes=FULL_BYTES)

@@ -91,7 +91,7 @@ async def _stack(home: Home, links: Links, scale: Scale) -> AsyncIterator[dict[s
     await _local(
         "up", home, "--any-port", "--detach", f"--copies={schedule.COPIES}",
         f"--workers={scale.workers}", f"--gpu-slots={scale.gpu_slots}", f"--through={through}",
-        f"--rabbitmq-nodes={scale.rabbitmq_nodes}",
+        f"--rabbitmq-nodes={scale.rabbitmq_nodes}", "--clocks",
     )  # fmt: skip
     try:
         yield home.state()

@@ -19,6 +19,7 @@ SHORT_S, LONG_S = (0.5, 2.5), (2.0, 6.0)
 ALARM_S = (11.0, 15.0)
 """RabbitMQ looks at its disk every ten seconds while there is much room."""
 
+JUMP_S = (3.0, 8.0)
 AT_ONCE = (0.0, 0.0)
 RUNPOD_FAULTS = {
     "lose_webhook": 3,
@@ -77,13 +78,14 @@ ROLES = {
     "dispatcher": _copies(["dispatcher"]),
     "worker": _copies(["worker"]),
 }
+PROGRAMS = tuple(name for role, names in ROLES.items() if role != "worker" for name in names)
 DECK = (
     *(Card(f"kill {role}", names, weight=3) for role, names in ROLES.items()),
     *(Card(f"freeze {role}", names, SHORT_S, weight=2) for role, names in ROLES.items()),
     *(Card(f"kill {server}", [server]) for server in ("postgres", "s3")),
     *(Card(f"freeze {server}", [server], SHORT_S) for server in ("postgres", "s3")),
     Card("kill rabbitmq", NODES, weight=2),
-    Card("kill cluster", ["rabbitmq"]),
+    Card("kill cluster", ["cluster"]),
     Card("freeze rabbitmq", NODES, LONG_S),
     Card("part rabbitmq", NODES, LONG_S, weight=2),
     Card("cut link", LINKS, weight=4),
@@ -91,6 +93,7 @@ DECK = (
     Card("stall link", LINKS, SHORT_S, weight=3),
     Card("refuse link", LINKS, SHORT_S, weight=3),
     Card("mute link", LINKS, SHORT_S, weight=3),
+    Card("jump clock", PROGRAMS, JUMP_S, weight=5),
     Card("cut sessions", ["postgres"]),
     Card("close connections", ["rabbitmq"]),
     Card("fill disk", DISKS, SHORT_S, weight=3),
