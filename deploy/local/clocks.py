@@ -17,6 +17,14 @@ CACHED_S = 1
 """The library looks at its file again when more whole seconds than these have passed."""
 
 HEARD_WITHIN_S = 2
+SETTINGS = {
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    # A mend for an old C library. With it every wait for the interpreter's lock ends at once, and
+    # threads that want it spin. The library asks for it again and again, so each program is told.
+    "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+    "FAKETIME_CACHE_DURATION": str(CACHED_S),
+    "NO_FAKE_STAT": "1",
+}
 
 
 def library() -> Path:
@@ -29,20 +37,12 @@ def library() -> Path:
 
 def of_nursery() -> dict[str, str]:
     """What the nursery is started with, so that its children's clocks can be set."""
-    return {
-        "LD_PRELOAD": str(library()),
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        # A mend for an old C library. With it every wait for the interpreter's lock ends at once,
-        # and threads that want it spin.
-        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
-        "FAKETIME_CACHE_DURATION": str(CACHED_S),
-        "NO_FAKE_STAT": "1",
-    }
+    return {"LD_PRELOAD": str(library()), **SETTINGS}
 
 
 def of_program(home: Home, name: str) -> dict[str, str]:
     """What tells one program which file its clock follows."""
-    return {"FAKETIME_TIMESTAMP_FILE": str(_file(home, name))}
+    return {"FAKETIME_TIMESTAMP_FILE": str(_file(home, name)), **SETTINGS}
 
 
 def put(home: Home, name: str, offset_s: float) -> None:

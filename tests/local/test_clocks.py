@@ -1,5 +1,6 @@
 """Programs whose clocks can be set while they run, one without the other."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,10 +17,10 @@ pytestmark = pytest.mark.skipif(not packages.apt_is_there(), reason="no apt on t
 TWO_HOURS_S = 7_200.0
 # As the nursery does it: the library is there from the start, the file is named after the fork.
 PROGRAM = """
-import os, sys, time
+import json, os, sys, time
 if os.fork() == 0:
     os.environ.clear()
-    os.environ["FAKETIME_TIMESTAMP_FILE"] = sys.argv[1]
+    os.environ.update(json.loads(sys.argv[1]))
     for line in sys.stdin:
         print(time.time(), time.monotonic(), flush=True)
 else:
@@ -31,9 +32,9 @@ class Told:
     """A running program that tells its clocks when asked."""
 
     def __init__(self, home: Home, name: str) -> None:
-        file = clocks.of_program(home, name)["FAKETIME_TIMESTAMP_FILE"]
+        told = json.dumps(clocks.of_program(home, name))
         self._program = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, file],
+            [sys.executable, "-c", PROGRAM, told],
             env={**os.environ, **clocks.of_nursery()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
