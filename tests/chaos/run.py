@@ -40,7 +40,7 @@ class Scale:
 
     users: int = 40
     listeners: int = 8
-    workers: int = 12
+    workers: int = 6
     gpu_slots: int = 24
     rabbitmq_nodes: int = 3
     pause_s: tuple[float, float] = (0.4, 2.4)
