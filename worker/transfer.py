@@ -18,13 +18,15 @@ TRIES_MAX = 3
 PAUSE_SECONDS = 0.5  # doubled after every try
 ALREADY_THERE = 412
 GONE = {404, 410}
+# Made once: it takes 15 ms, and every attempt opens a client of its own.
+TRUSTED = httpx.create_ssl_context(trust_env=False)
 
 Answer = TypeVar("Answer")
 
 
 def open_client() -> httpx.Client:
     """A client that follows no redirect and reads no proxy or password from the machine."""
-    return httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+    return httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False, verify=TRUSTED)
 
 
 def download(client: httpx.Client, url: str) -> bytes:

@@ -56,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         starting.add_argument("--copies", type=int, default=1, help="of each service and role")
         starting.add_argument("--workers", type=int, default=1, help="so many emulated GPUs")
         starting.add_argument("--gpu-slots", type=int, default=1, help="runs at RunPod at once")
+        starting.add_argument("--rabbitmq-nodes", type=int, default=1, help="of one cluster")
+        starting.add_argument("--clocks", action="store_true", help="that can be set")
         starting.add_argument("--through", default="{}", help="JSON: ports of proxies, by name")
         _photo(starting)
     command("down", _down, "stop the stack")
@@ -81,6 +83,8 @@ def _options(options: argparse.Namespace) -> stack.Options:
         copies=options.copies,
         workers=options.workers,
         gpu_slots=options.gpu_slots,
+        rabbitmq_nodes=options.rabbitmq_nodes,
+        clocks=options.clocks,
         through=json.loads(options.through),
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,8 +50,8 @@ class Nursed:
 class Nursery:
     """Our side of `deploy.local.nursery`; started when first needed, and anew if it died."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        self._log, self._environment = log, environment
         self._program: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -99,7 +100,7 @@ class Nursery:
                 sys.executable,
                 "-m",
                 "deploy.local.nursery",
-                env=environments.base(),
+                env={**environments.base(), **self._environment},
                 cwd=ROOT,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

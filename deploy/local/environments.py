@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,11 +27,25 @@ class Addresses:
 
     ports: Mapping[str, int]
     admin_database_url: str
-    amqp_url: str
-    management_url: str
+    amqp_urls: Sequence[str]
+    management_urls: Sequence[str]
+    """Of every node of RabbitMQ, in the same order."""
+
     s3: s3.Account
     through: Mapping[str, int] = field(default_factory=dict)
     """Ports of proxies, by the name of what they stand before: who calls it is sent there."""
+
+    @property
+    def amqp_url(self) -> str:
+        """Of the first node: the client library knows one address only.
+
+        A proxy named `amqp` leads to whichever node accepts.
+        """
+        return self.amqp_urls[0]
+
+    @property
+    def management_url(self) -> str:
+        return self.management_urls[0]
 
     def url(self, name: str) -> str:
         """Where its callers find a program."""

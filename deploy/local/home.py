@@ -42,7 +42,7 @@ class Home:
 
     def forget(self) -> None:
         """Delete what this home keeps; private servers and environments stay."""
-        for folder in (self.data, self.logs, self.demo):
+        for folder in (self.data, self.logs, self.demo, self.folder / "clocks"):
             shutil.rmtree(folder, ignore_errors=True)
         for file in ("state.json", "secrets.json", "ports.json", "lock"):
             (self.folder / file).unlink(missing_ok=True)

@@ -1,13 +1,17 @@
-"""RabbitMQ as a private node with a port mapper (epmd) of its own, on loopback only.
+"""RabbitMQ as private nodes with a port mapper (epmd) of their own, on loopback only.
 
-The node is faster and safer to start when epmd already runs: otherwise it starts one that
+A node is faster and safer to start when epmd already runs: otherwise it starts one that
 outlives it, and newer nodes refuse to start at all.
+
+Several nodes are one cluster. They join one after the other, and only then are the queues made:
+a quorum queue has a member on each node that is there when it is declared, and on no later one.
 """
 
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +27,9 @@ NEWER_SUITE = "trixie"
 PATCH_TIMEOUT_S = 60
 ELF = b"\x7fELF"
 ROOTDIR = "/usr/lib/erlang"
+# Idle schedulers must not spin: the machine has other work.
+ALONE = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
+TOGETHER = "+S 1:1 +SDcpu 1:1 +SDio 4 +sbwt none +sbwtdcpu none +sbwtdio none"
 CONFIGURATION = """\
 listeners.tcp.default = 127.0.0.1:{amqp}
 management.tcp.ip = 127.0.0.1
@@ -38,6 +45,12 @@ vm_memory_high_watermark.absolute = 512MB
 disk_free_limit.absolute = 200MB
 cluster_name = rekindle-local
 """
+# Who is cut off stops, so that there are never two halves that both say yes.
+CLUSTERED = """\
+cluster_formation.peer_discovery_backend = classic_config
+cluster_partition_handling = pause_minority
+queue_leader_locator = balanced
+"""
 
 
 @dataclass(frozen=True)
@@ -52,11 +65,18 @@ class Programs:
 
 
 @dataclass(frozen=True)
-class Ports:
+class Node:
+    """One RabbitMQ: the name of its program, its data and its log; and where it listens."""
+
+    name: str
     amqp: int
     management: int
     distribution: int
     epmd: int
+
+    @property
+    def erlang_name(self) -> str:
+        return f"{self.name.replace('rabbitmq', 'rekindle')}@localhost"
 
 
 def find(*, newer: bool = False) -> Programs:
@@ -75,43 +95,67 @@ def find(*, newer: bool = False) -> Programs:
     )
 
 
+def nodes(chosen: Mapping[str, int], count: int) -> list[Node]:
+    """So many nodes at the ports that were chosen for them."""
+    return [
+        Node(
+            name=f"rabbitmq{suffix}",
+            amqp=chosen[f"amqp{suffix}"],
+            management=chosen[f"rabbitmq-management{suffix}"],
+            distribution=chosen[f"rabbitmq-distribution{suffix}"],
+            epmd=chosen["epmd"],
+        )
+        for suffix in ("", *(f"-{number}" for number in range(2, count + 1)))
+    ]
+
+
 def processes(
-    home: Home, ports: Ports, *, newer: bool = False, prepare: Preparation | None = None
+    home: Home, nodes: Sequence[Node], *, newer: bool = False, prepare: Preparation | None = None
 ) -> list[Process]:
+    """The port mapper and every node; `prepare` is done once all of them are there."""
     programs = find(newer=newer)
-    environment = _environment(home, ports, programs)
+    epmd = nodes[0].epmd
+    environments = [_environment(home, node, nodes, programs) for node in nodes]
     mapper = Process(
         name="epmd",
         command=(
-            str(programs.epmd), "-port", str(ports.epmd), "-address", "127.0.0.1",
+            str(programs.epmd), "-port", str(epmd), "-address", "127.0.0.1",
             "-relaxed_command_check",
         ),
-        environment=environment,
-        ready=answers_tcp(ports.epmd),
-        port=ports.epmd,
+        environment=environments[0],
+        ready=answers_tcp(epmd),
+        port=epmd,
         layer=0,
     )  # fmt: skip
-    node = Process(
-        name="rabbitmq",
-        command=(str(programs.server),),
-        environment=environment,
-        # Its AMQP port is opened last, after the management plugin's.
-        ready=answers_tcp(ports.amqp),
-        needs=("epmd",),
-        port=ports.amqp,
-        layer=1,
-        stop_timeout_s=8,
-        prepare=prepare,
-    )
-    return [mapper, node]
+    brokers = [
+        Process(
+            name=node.name,
+            command=(str(programs.server),),
+            environment=environment,
+            # Its AMQP port is opened last, after the management plugin's.
+            ready=answers_tcp(node.amqp),
+            needs=("epmd", *(earlier.name for earlier in nodes[:place] if _is_new(home, node))),
+            port=node.amqp,
+            layer=1,
+            stop_timeout_s=8,
+            prepare=prepare if node is nodes[-1] else None,
+        )
+        for place, (node, environment) in enumerate(zip(nodes, environments, strict=True))
+    ]
+    return [mapper, *brokers]
 
 
-def amqp_url(home: Home, ports: Ports, vhost: str = VHOST) -> str:
-    return f"amqp://{USER}:{home.secret('rabbitmq')}@127.0.0.1:{ports.amqp}/{vhost}"
+def _is_new(home: Home, node: Node) -> bool:
+    """Whether it has yet to join: one that has joined waits for the others when it starts again."""
+    return not (home.data / node.name / "mnesia" / node.erlang_name).exists()
 
 
-def management_url(home: Home, ports: Ports) -> str:
-    return f"http://{USER}:{home.secret('rabbitmq')}@127.0.0.1:{ports.management}"
+def amqp_url(home: Home, node: Node, vhost: str = VHOST) -> str:
+    return f"amqp://{USER}:{home.secret('rabbitmq')}@127.0.0.1:{node.amqp}/{vhost}"
+
+
+def management_url(home: Home, node: Node) -> str:
+    return f"http://{USER}:{home.secret('rabbitmq')}@127.0.0.1:{node.management}"
 
 
 def _private() -> Programs:
@@ -191,17 +235,19 @@ def _is_elf(file: Path) -> bool:
         return stream.read(len(ELF)) == ELF
 
 
-def _environment(home: Home, ports: Ports, programs: Programs) -> dict[str, str]:
+def _environment(
+    home: Home, node: Node, nodes: Sequence[Node], programs: Programs
+) -> dict[str, str]:
     """Write the node's configuration and return every setting that keeps it private."""
-    folder = home.data / "rabbitmq"
+    folder = home.data / node.name
     for part in ("conf", "mnesia", "log", "home"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    _write_configuration(folder, home, ports)
+    _write_configuration(folder, home, node, nodes)
     environment = {
         "PATH": f"{programs.erlang_bin}:{os.environ.get('PATH', os.defpath)}",
         "HOME": folder / "home",
         "LC_ALL": "C.UTF-8",
-        "ERL_EPMD_PORT": ports.epmd,
+        "ERL_EPMD_PORT": node.epmd,
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "RABBITMQ_CONF_ENV_FILE": folder / "conf/rabbitmq-env.conf",
         "RABBITMQ_CONFIG_FILE": folder / "conf/rabbitmq.conf",
@@ -213,29 +259,32 @@ def _environment(home: Home, ports: Ports, programs: Programs) -> dict[str, str]
         "RABBITMQ_PLUGINS_EXPAND_DIR": folder / "mnesia/plugins-expand",
         "RABBITMQ_LOG_BASE": folder / "log",
         "RABBITMQ_LOGS": "-",
-        "RABBITMQ_NODENAME": "rekindle@localhost",
+        "RABBITMQ_NODENAME": node.erlang_name,
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODE_PORT": ports.amqp,
-        "RABBITMQ_DIST_PORT": ports.distribution,
+        "RABBITMQ_NODE_PORT": node.amqp,
+        "RABBITMQ_DIST_PORT": node.distribution,
         "RABBITMQ_PID_FILE": folder / "pid",
         # The start script then becomes the node, instead of staying between us and it.
         "RUNNING_UNDER_SYSTEMD": "1",
-        # Idle schedulers must not spin: the machine has other work.
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ALONE if len(nodes) == 1 else TOGETHER,
     }
     if programs.library_path:
         environment["LD_LIBRARY_PATH"] = programs.library_path
     return {key: str(value) for key, value in environment.items()}
 
 
-def _write_configuration(folder: Path, home: Home, ports: Ports) -> None:
+def _write_configuration(folder: Path, home: Home, node: Node, nodes: Sequence[Node]) -> None:
     text = CONFIGURATION.format(
-        amqp=ports.amqp,
-        management=ports.management,
+        amqp=node.amqp,
+        management=node.management,
         user=USER,
         password=home.secret("rabbitmq"),
         vhost=VHOST,
     )
+    if len(nodes) > 1:
+        text += CLUSTERED
+        for number, member in enumerate(nodes, start=1):
+            text += f"cluster_formation.classic_config.nodes.{number} = {member.erlang_name}\n"
     write_private(folder / "conf/rabbitmq.conf", text)
     (folder / "conf/enabled_plugins").write_text("[rabbitmq_management].\n")
     loopback = "[{kernel,[{inet_dist_use_interface,{127,0,0,1}}]}].\n"

@@ -49,7 +49,9 @@ async def running(home: Home, options: stack.Options) -> AsyncIterator[State]:
             home.write_state(state)
 
         _keep_last_logs(home)
-        supervisor = Supervisor(home, plan.processes, changed=changed, say=say)
+        supervisor = Supervisor(
+            home, plan.processes, changed=changed, say=say, nursery=plan.nursery
+        )
         try:
             for prepare in plan.preparations:
                 await prepare()

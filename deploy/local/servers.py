@@ -25,7 +25,11 @@ class Servers:
 
 
 def addresses(
-    home: Home, chosen: Mapping[str, int], *, through: Mapping[str, int] | None = None
+    home: Home,
+    chosen: Mapping[str, int],
+    *,
+    through: Mapping[str, int] | None = None,
+    rabbitmq_nodes: int = 1,
 ) -> Addresses:
     management = os.environ.get("RABBITMQ_MANAGEMENT_URL", "")
     if "AMQP_URL" in os.environ and not management:
@@ -33,14 +37,16 @@ def addresses(
             "AMQP_URL is set and RABBITMQ_MANAGEMENT_URL is not: set it too "
             "(http://user:password@host:15672), for the queues are imported through it."
         )
-    node = _rabbitmq_ports(chosen)
+    nodes = rabbitmq.nodes(chosen, rabbitmq_nodes)
+    amqp_urls = [rabbitmq.amqp_url(home, node) for node in nodes]
+    management_urls = [rabbitmq.management_url(home, node) for node in nodes]
     ours = s3.services_account(home, f"http://127.0.0.1:{chosen['s3']}")
     return Addresses(
         ports=chosen,
         admin_database_url=os.environ.get("DATABASE_URL")
         or postgres.admin_url(home, chosen["postgres"]),
-        amqp_url=os.environ.get("AMQP_URL") or rabbitmq.amqp_url(home, node),
-        management_url=management or rabbitmq.management_url(home, node),
+        amqp_urls=[os.environ["AMQP_URL"]] if "AMQP_URL" in os.environ else amqp_urls,
+        management_urls=[management] if management else management_urls,
         s3=s3.given_account() or ours,
         through=through or {},
     )
@@ -81,8 +87,8 @@ def _broker(
     if "AMQP_URL" in os.environ:
         servers.preparations.append(prepare)
     elif wants("rabbitmq"):
-        node = _rabbitmq_ports(addresses.ports)
-        servers.add(*rabbitmq.processes(home, node, newer=newer, prepare=prepare))
+        nodes = rabbitmq.nodes(addresses.ports, len(addresses.amqp_urls))
+        servers.add(*rabbitmq.processes(home, nodes, newer=newer, prepare=prepare))
 
 
 def _storage(servers: Servers, home: Home, addresses: Addresses, wants: Wants) -> None:
@@ -96,15 +102,6 @@ def _storage(servers: Servers, home: Home, addresses: Addresses, wants: Wants) -
         servers.preparations.append(prepare)
     elif wants("s3"):
         servers.add(s3.process(home, _s3_ports(chosen), origins=origins, prepare=prepare))
-
-
-def _rabbitmq_ports(chosen: Mapping[str, int]) -> rabbitmq.Ports:
-    return rabbitmq.Ports(
-        amqp=chosen["amqp"],
-        management=chosen["rabbitmq-management"],
-        distribution=chosen["rabbitmq-distribution"],
-        epmd=chosen["epmd"],
-    )
 
 
 def _s3_ports(chosen: Mapping[str, int]) -> s3.Ports:

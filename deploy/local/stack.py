@@ -5,6 +5,8 @@
     layer 0  epmd
 
 With `copies` every program of layer 2 runs several times: `gateway`, `gateway-2`, `gateway-3`.
+With `rabbitmq_nodes` RabbitMQ is a cluster: `rabbitmq`, `rabbitmq-2`, `rabbitmq-3`.
+With `clocks` the clock of each nursed program can be set while it runs.
 Higher layers are stopped first; who needs whom is in the table itself.
 """
 
@@ -12,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deploy.local import environments, ports, servers
+from deploy.local import clocks, environments, ports, servers
 from deploy.local.database import SERVICES as DOORS
 from deploy.local.environments import Addresses
 from deploy.local.home import Home, State
@@ -23,10 +25,13 @@ DRAIN_S = 5
 # A service may write its last words after draining.
 STOP_TIMEOUT_S = DRAIN_S + 0.5
 GATEWAY_PORT = 8080
+NODE = ("amqp", "rabbitmq-management", "rabbitmq-distribution")
+"""Where one node of RabbitMQ listens."""
+
 PORTS: Mapping[str, int | None] = dict.fromkeys(
     (
         "gateway", "uploads", "credits", "processing", "billing", "issuer", "runpod",
-        "postgres", "amqp", "rabbitmq-management", "rabbitmq-distribution", "epmd",
+        "postgres", *NODE, "epmd",
         "s3", "s3-master", "s3-volume", "s3-filer", "s3-admin",
     )
 )  # fmt: skip
@@ -41,6 +46,8 @@ class Options:
     copies: int = 1
     workers: int = 1
     gpu_slots: int = environments.GPU_SLOTS
+    rabbitmq_nodes: int = 1
+    clocks: bool = False
     through: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     """What the services are told beyond, or instead of, what `environments` says."""
@@ -61,14 +68,18 @@ class Stack:
     preparations: list[Preparation]
     facts: State
     notes: list[str]
+    nursery: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(home: Home, options: Options) -> Stack:
     """Find every program, choose ports and secrets, and write the servers' configuration."""
     more = {name: None for door in DOORS for name in names(door, options.copies)}
+    more |= {name: None for part in NODE for name in names(part, options.rabbitmq_nodes)}
     wishes = {**PORTS, **more, "gateway": options.gateway_port}
     chosen, notes = ports.choose(home.folder / "ports.json", wishes)
-    addresses = servers.addresses(home, chosen, through=options.through)
+    addresses = servers.addresses(
+        home, chosen, through=options.through, rabbitmq_nodes=options.rabbitmq_nodes
+    )
     services = {
         service: {**environment, **options.settings}
         for service, environment in environments.of_services(
@@ -81,11 +92,14 @@ def build(home: Home, options: Options) -> Stack:
     programs = python_programs(home, addresses, services, options=options)
     if options.coverage:  # it begins to measure when Python starts, and a fork is past that
         programs = [replace(program, nursed=False) for program in programs]
+    if options.clocks:
+        programs = [_with_a_clock(home, program) for program in programs]
     return Stack(
         processes=[p for p in (*found.processes, *programs) if options.wants(p.name)],
         preparations=found.preparations,
         facts=_facts(home, addresses, services),
         notes=notes,
+        nursery=clocks.of_nursery() if options.clocks else {},
     )
 
 
@@ -127,6 +141,12 @@ def python_programs(
             for name in names(role, copies)
         ),
     ]
+
+
+def _with_a_clock(home: Home, program: Process) -> Process:
+    return replace(
+        program, environment={**program.environment, **clocks.of_program(home, program.name)}
+    )
 
 
 def _http(
@@ -194,6 +214,8 @@ def _facts(home: Home, addresses: Addresses, services: Mapping[str, Mapping[str,
         "admin_database_url": addresses.admin_database_url,
         "amqp_url": addresses.amqp_url,
         "amqp_management_url": addresses.management_url,
+        "amqp_urls": list(addresses.amqp_urls),
+        "amqp_management_urls": list(addresses.management_urls),
         "demo": {
             "email": environments.DEMO_EMAIL,
             "password": environments.demo_password(home),

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,16 +35,25 @@ Say = Callable[[str], None]
 
 
 class Supervisor:
-    """One task per program; `changed` hears of every new process id."""
+    """One task per program; `changed` hears of every new process id.
+
+    `nursery` is what the nursery is told by its environment beside what all programs are.
+    """
 
     def __init__(
-        self, home: Home, processes: Iterable[Process], *, changed: Changed, say: Say
+        self,
+        home: Home,
+        processes: Iterable[Process],
+        *,
+        changed: Changed,
+        say: Say,
+        nursery: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
         self.processes = {process.name: process for process in processes}
         self.running: dict[str, Child] = {}
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._nursery = Nursery(home.logs / "nursery.log")
+        self._nursery = Nursery(home.logs / "nursery.log", nursery or {})
         self._ready = {name: asyncio.Event() for name in self.processes}
         self._keepers: list[asyncio.Task[None]] = []
         self._entries: dict[str, dict[str, Any]] = {}

@@ -40,7 +40,8 @@ class TokenSource:
         """A token that is valid for at least half a minute."""
         now = time.time()
         expires, token = self._kept.get(account_id, (0.0, ""))
-        if expires - now > RENEWED_BEFORE_S:
+        # One that outlives its time was made while this clock was ahead.
+        if RENEWED_BEFORE_S < expires - now <= LIFETIME_S:
             return token
         claims = {
             "iss": self._issuer,

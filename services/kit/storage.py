@@ -46,7 +46,7 @@ class NoSuchObject(Exception):  # noqa: N818  # an answer, not a fault
 
 
 class StorageAway(ConnectionError):  # noqa: N818  # a state of S3, seen from here
-    """S3 does not answer right now; the same call may succeed later."""
+    """S3 does not answer, or not to us, right now; the same call may succeed later."""
 
 
 class ObjectTooLarge(Exception):  # noqa: N818  # an answer, not a fault
@@ -239,10 +239,11 @@ class _answers:  # noqa: N801  # reads as a statement: `with _answers():`
         if isinstance(error, ClientError):
             if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
                 raise NoSuchObject from error
-            if (
-                error.response["ResponseMetadata"]["HTTPStatusCode"]
-                >= HTTPStatus.INTERNAL_SERVER_ERROR
-            ):
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            # A clock that jumped or a key that was changed says nothing about the object.
+            if status == HTTPStatus.FORBIDDEN:
+                raise StorageAway("S3 takes our signature for a wrong or late one") from error
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise StorageAway("S3 failed") from error
         if isinstance(error, ConnectionFailed | HTTPClientError | aiohttp.ClientError):
             raise StorageAway("S3 does not answer") from error

@@ -73,7 +73,7 @@ _BEGIN_SUBMIT = sa.text(
                 where endpoints.id = endpoint and paused_at is not null)
         returning *
     )
-    select begun.*, jobs.kind, jobs.note, array(
+    select begun.*, clock_timestamp() as now, jobs.kind, jobs.note, array(
         select master_key from unnest(jobs.photo_ids) with ordinality photo(photo_id, place)
         join preparations using (photo_id) order by place
     ) as master_keys

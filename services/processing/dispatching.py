@@ -48,10 +48,12 @@ _RUNNING = text(
     from attempts where state in ('RELEASED', 'SUBMITTING', 'RUNNING') and endpoint = :endpoint
     """
 )
+# By the database's clock. Ids are of the dispatcher's: one that was ahead for a moment would make
+# the attempts of that moment the latest for as long as it was ahead.
 _LATEST = text(
     """
     select count(*) filter (where tier = 'standard') as standard
-    from (select tier from attempts order by id desc limit :starts) latest
+    from (select tier from attempts order by created_at desc limit :starts) latest
     """
 )
 # The lane is locked, so that a job that joins it right now waits until we have closed it or not. A

@@ -138,7 +138,7 @@ _PACE = text(
     with latest as (
         select attempts.account_id, attempts.tier, jobs.queued_at,
                attempts.created_at, attempts.finished_at
-        from (select * from attempts order by id desc limit :latest_starts) attempts
+        from (select * from attempts order by created_at desc limit :latest_starts) attempts
         join jobs on jobs.id = attempts.job_id
     ), pace as (
         select extract(epoch from max(created_at) - min(created_at)) as window_s,

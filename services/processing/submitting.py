@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -37,9 +38,14 @@ COLD_KNOWN_FOR_S, COLD_TOLD_WITHIN_S = 5.0, 3.0
 ADDRESS_LASTS_LONGER_S = 600
 """A signed address is valid for the time in RunPod's queue, the run, and this much more."""
 
+CLOCKS_APART_MAX = timedelta(minutes=1)
 TOGETHER_MAX = 50
 
 log = structlog.get_logger()
+
+
+class ClockOff(OSError):  # noqa: N818  # a state of this machine, which passes
+    """The machine and the database disagree on what time it is; another machine may submit."""
 
 
 class Submitter:
@@ -95,6 +101,9 @@ class Submitter:
     async def _begin_together(self, attempt_ids: Sequence[UUID]) -> list[Attempt | None]:
         async with self._engine.begin() as connection:
             begun = await attempts.begin_submit(connection, set(attempt_ids))
+            if begun and abs(datetime.now(UTC) - begun[0].now) > CLOCKS_APART_MAX:
+                # The addresses might be late already: every attempt would be for nothing.
+                raise ClockOff
         # One that was asked for twice at once is submitted once.
         by_id = {attempt.id: attempt for attempt in begun}
         return [by_id.pop(attempt_id, None) for attempt_id in attempt_ids]

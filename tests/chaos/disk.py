@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos.schedule import SERVERS
+from tests.chaos.schedule import DISKS
 
 BYTES = 3 * 1024**3
 """A limit, not a cost: only what is written takes memory."""
@@ -44,7 +44,7 @@ class Disks:
 @contextmanager
 def open_disks(folder: Path) -> Iterator[Disks]:
     """Mount them, and take them away in the end."""
-    places = [folder / server for server in SERVERS]
+    places = [folder / server for server in DISKS]
     _unmount(places)
     try:
         for place in places:

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import math
 import os
 import random
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from urllib.parse import quote
 import asyncpg
 import httpx
 
-from deploy.local import broker, database
+from deploy.local import broker, clocks, database
+from deploy.local.home import Home
+from tests.chaos.cluster import Cluster
 from tests.chaos.disk import Disks
 from tests.chaos.links import Links
-from tests.chaos.schedule import RUNPOD_FAULTS, Fault
+from tests.chaos.schedule import NODES, RUNPOD_FAULTS, Fault
 
 FAILURES = {
     "fail infra": "infra",
@@ -32,6 +35,7 @@ ALARMING_BYTES = 100 * 1024 * 1024
 
 SLOW_S = (0.05, 0.3)
 LATE_S = 1.5
+JUMP_S = (30.0, 7_200.0)
 CALL_TIMEOUT_S = 5.0
 
 
@@ -49,9 +53,10 @@ class Nemesis:
     """Strikes the running stack of one home."""
 
     def __init__(
-        self, home: Path, links: Links, disks: Disks, *, seed: int, now_s: Callable[[], float]
+        self, home: Home, links: Links, disks: Disks, *, seed: int, now_s: Callable[[], float]
     ) -> None:
         self._home, self._links, self._disks = home, links, disks
+        self._cluster = Cluster(home)
         self._rng = random.Random(f"{seed}/nemesis")
         self._now_s = now_s
         self.strikes: list[Strike] = []
@@ -70,21 +75,30 @@ class Nemesis:
                 lasting.create_task(self._strike(fault))
 
     async def _strike(self, fault: Fault) -> None:
-        began_s = self._now_s()
         try:
-            await self._happens(fault)
+            async with self._turn_of(fault.target):
+                began_s = self._now_s()
+                await self._happens(fault)
         except Exception:  # noqa: BLE001  # a part that is down already cannot be struck
             self.missed[fault.kind] += 1
         else:
             self.strikes.append(Strike(fault.kind, fault.target, began_s, self._now_s()))
 
+    def _turn_of(self, target: str) -> AbstractAsyncContextManager[None]:
+        return self._cluster.turn() if target in NODES else nullcontext()
+
     async def _happens(self, fault: Fault) -> None:
         verb, _, rest = fault.kind.partition(" ")
         match verb:
+            case "kill" if rest == "cluster":
+                for node in self._state()["processes"].keys() & set(NODES):
+                    os.kill(self._pid_of(node), signal.SIGKILL)
             case "kill":
                 os.kill(self._pid_of(fault.target), signal.SIGKILL)
             case "freeze":
                 await self._freeze(fault.target, fault.lasts_s)
+            case "part":
+                await self._cluster.cut_off(fault.target, fault.lasts_s)
             case "runpod":
                 await self._trouble_runpod(rest)
             case _ if rest == "link":
@@ -96,6 +110,7 @@ class Nemesis:
         others: dict[str, Callable[[], Awaitable[None]]] = {
             "cut sessions": self._cut_sessions,
             "close connections": self._close_connections,
+            "jump clock": lambda: self._jump_clock(fault.target, fault.lasts_s),
             "fill disk": lambda: self._fill_disk(fault.target, fault.lasts_s),
             "disk alarm": lambda: self._disks.fill(
                 fault.target, fault.lasts_s, leave_bytes=ALARMING_BYTES
@@ -106,8 +121,7 @@ class Nemesis:
         await others[fault.kind]()
 
     def _state(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads((self._home / "state.json").read_text())
-        return state
+        return self._home.state()
 
     def _pid_of(self, name: str) -> int:
         return int(self._state()["processes"][name]["pid"])
@@ -120,9 +134,18 @@ class Nemesis:
         finally:
             _signal(frozen, signal.SIGCONT)
 
+    async def _jump_clock(self, name: str, for_s: float) -> None:
+        """Seconds or hours, ahead or back: as likely up to ten minutes as from there on."""
+        offset_s = math.exp(self._rng.uniform(*map(math.log, JUMP_S)))
+        clocks.put(self._home, name, offset_s * self._rng.choice((-1, 1)))
+        try:
+            await asyncio.sleep(for_s)
+        finally:
+            clocks.put(self._home, name, 0)
+
     async def _fill_disk(self, server: str, for_s: float) -> None:
         await self._disks.fill(server, for_s, leave_bytes=FULL_BYTES)
-        if server == "rabbitmq":
+        if server in NODES:
             # Whose disk fills up faster than it looks at it loses its quorum queues' processes, and
             # refuses every message until an operator, or what watches it, restarts it.
             os.kill(self._pid_of(server), signal.SIGKILL)
@@ -194,7 +217,7 @@ class Nemesis:
             await connection.close()
 
     async def _close_connections(self) -> None:
-        url = self._state()["amqp_management_url"]
+        url = self._rng.choice(self._state()["amqp_management_urls"])
         for one in await asyncio.to_thread(broker.call, url, "GET", "connections"):
             name = quote(one["name"], safe="")
             with suppress(Exception):  # it may have gone meanwhile

@@ -40,8 +40,9 @@ class Scale:
 
     users: int = 40
     listeners: int = 8
-    workers: int = 12
+    workers: int = 6
     gpu_slots: int = 24
+    rabbitmq_nodes: int = 3
     pause_s: tuple[float, float] = (0.4, 2.4)
     calm_s: float = 40.0
     """How long the users go on after the last fault: longer than faults excuse errors."""
@@ -75,7 +76,7 @@ async def _run(home: Home, *, seed: int, faults_s: float, scale: Scale) -> dict[
     with open_disks(home.data) as disks:
         async with open_links(home) as links, _stack(home, links, scale) as stack:
             history = History(home.folder / f"history-{seed}.jsonl")
-            nemesis = Nemesis(home.folder, links, disks, seed=seed, now_s=history.now_s)
+            nemesis = Nemesis(home, links, disks, seed=seed, now_s=history.now_s)
             played = Played(history, nemesis, [])
             faults = schedule.plan(seed, for_s=faults_s, pause_s=scale.pause_s)
             await _play(stack, played, faults, seed=seed, scale=scale)
@@ -90,6 +91,7 @@ async def _stack(home: Home, links: Links, scale: Scale) -> AsyncIterator[dict[s
     await _local(
         "up", home, "--any-port", "--detach", f"--copies={schedule.COPIES}",
         f"--workers={scale.workers}", f"--gpu-slots={scale.gpu_slots}", f"--through={through}",
+        f"--rabbitmq-nodes={scale.rabbitmq_nodes}", "--clocks",
     )  # fmt: skip
     try:
         yield home.state()

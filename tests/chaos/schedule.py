@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 SERVICES = ("gateway", "uploads", "credits", "processing", "billing")
 CONSUMERS = tuple(f"{service}-consumer" for service in SERVICES)
-SERVERS = ("postgres", "rabbitmq", "s3")
+NODES = ("rabbitmq", "rabbitmq-2", "rabbitmq-3")
+DISKS = ("postgres", "s3", *NODES)
 LINKS = (*SERVICES, "postgres", "amqp", "s3", "runpod")
 COPIES = 2
 
@@ -18,6 +19,7 @@ SHORT_S, LONG_S = (0.5, 2.5), (2.0, 6.0)
 ALARM_S = (11.0, 15.0)
 """RabbitMQ looks at its disk every ten seconds while there is much room."""
 
+JUMP_S = (3.0, 8.0)
 AT_ONCE = (0.0, 0.0)
 RUNPOD_FAULTS = {
     "lose_webhook": 3,
@@ -76,20 +78,26 @@ ROLES = {
     "dispatcher": _copies(["dispatcher"]),
     "worker": _copies(["worker"]),
 }
+PROGRAMS = tuple(name for role, names in ROLES.items() if role != "worker" for name in names)
 DECK = (
     *(Card(f"kill {role}", names, weight=3) for role, names in ROLES.items()),
     *(Card(f"freeze {role}", names, SHORT_S, weight=2) for role, names in ROLES.items()),
-    *(Card(f"kill {server}", [server]) for server in SERVERS),
-    *(Card(f"freeze {server}", [server], SHORT_S) for server in SERVERS),
+    *(Card(f"kill {server}", [server]) for server in ("postgres", "s3")),
+    *(Card(f"freeze {server}", [server], SHORT_S) for server in ("postgres", "s3")),
+    Card("kill rabbitmq", NODES, weight=2),
+    Card("kill cluster", ["cluster"]),
+    Card("freeze rabbitmq", NODES, LONG_S),
+    Card("part rabbitmq", NODES, LONG_S, weight=2),
     Card("cut link", LINKS, weight=4),
     Card("slow link", LINKS, LONG_S, weight=3),
     Card("stall link", LINKS, SHORT_S, weight=3),
     Card("refuse link", LINKS, SHORT_S, weight=3),
     Card("mute link", LINKS, SHORT_S, weight=3),
+    Card("jump clock", PROGRAMS, JUMP_S, weight=5),
     Card("cut sessions", ["postgres"]),
     Card("close connections", ["rabbitmq"]),
-    Card("fill disk", SERVERS, SHORT_S, weight=2),
-    Card("disk alarm", ["rabbitmq"], ALARM_S),
+    Card("fill disk", DISKS, SHORT_S, weight=3),
+    Card("disk alarm", NODES, ALARM_S),
     Card("no workers", ["runpod"], LONG_S),
     Card("late runs", ["runpod"], LONG_S),
     *(Card(f"runpod {fault}", ["runpod"]) for fault in RUNPOD_FAULTS),

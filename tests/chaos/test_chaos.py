@@ -13,7 +13,7 @@ from tests.chaos.history import Record, ServerError
 from tests.chaos.run import SHORT, run
 from tests.chaos.world import World
 
-FAULTS_S = 25.0
+FAULTS_S = 45.0
 JOB, OTHER, PHOTO, ACCOUNT, KEY = "job", "other", "photo", "account", "key"
 BATCH, ATTEMPT, RESULT = "batch", "attempt", "results/account/job/attempt.png"
 COMPLETED = "processing.job.completed"
@@ -21,15 +21,15 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(480)
 def test_under_faults_nothing_is_lost_doubled_stuck_or_wrongly_charged() -> None:
     verdict = run(seed=7, faults_s=FAULTS_S, scale=SHORT)
 
     assert verdict["anomalies"] == 0, verdict
     assert verdict["settled_after_s"] is not None
-    assert verdict["faults"] >= 25
-    assert verdict["kinds"] >= 12
-    assert verdict["jobs_by_state"]["COMPLETED"] >= 20
+    assert verdict["faults"] >= 50
+    assert verdict["kinds"] >= 25
+    assert verdict["jobs_by_state"]["COMPLETED"] >= 50
 
 
 def test_a_seed_replays_its_schedule() -> None:

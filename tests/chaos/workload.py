@@ -25,18 +25,21 @@ PLANS = ("forever", "cherish")
 """Given in turns: each change of plan brings the credits of a period."""
 
 PAUSE_S = (0.05, 0.6)
+WAITING_S = (0.5, 2.0)
+"""Between two looks of somebody who has ordered enough: eager ones cost more than the jobs do."""
+
 KINDS = ("restore", "restore", "restore", "colourize", "restore_colourize")
 SIDES = (48, 96)
 PHOTOS_MIN, PHOTOS_MAX = 3, 12
-BATCH_PHOTOS = (2, 8)
-UNDONE_MAX = 10
+BATCH_PHOTOS = (3, 12)
+UNDONE_MAX = 16
 CANCELLED = 0.08
 ACTS = {
     "order": 34,
-    "batch": 8,
+    "batch": 14,
     "repeat": 10,
     "look": 20,
-    "upload": 6,
+    "upload": 4,
     "fetch": 5,
     "delete": 1,
     "nonsense": 4,
@@ -83,7 +86,8 @@ class User:
     async def live(self, folder: Path, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self._act(folder)
-            await asyncio.sleep(self._rng.uniform(*PAUSE_S))
+            pause_s = WAITING_S if len(self._undone) >= UNDONE_MAX else PAUSE_S
+            await asyncio.sleep(self._rng.uniform(*pause_s))
 
     async def _act(self, folder: Path) -> None:
         act = self._rng.choices(list(ACTS), weights=list(ACTS.values()))[0]

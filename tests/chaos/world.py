@@ -5,6 +5,7 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import aio_pika
 import aioboto3
 import httpx
+from aiormq.exceptions import AMQPError
 from botocore.config import Config
 from sqlalchemy import Row, text
 
@@ -217,7 +219,7 @@ async def _messages(stack: Stack) -> dict[str, int]:
     """Messages that wait in queues, also those that wait to be tried again."""
     queues = [queue["name"] for queue in json.loads(DEFINITIONS.read_text())["queues"]]
     found: dict[str, int] = {}
-    async with await aio_pika.connect(stack["amqp_url"], timeout=CALL_TIMEOUT_S) as connection:
+    async with await _connected(stack) as connection:
         channel = await connection.channel()
         for name in queues:
             if not name.startswith(NOT_WORK):
@@ -228,7 +230,7 @@ async def _messages(stack: Stack) -> dict[str, int]:
 
 async def _parked(stack: Stack) -> list[str]:
     parked = []
-    async with await aio_pika.connect(stack["amqp_url"], timeout=CALL_TIMEOUT_S) as connection:
+    async with await _connected(stack) as connection:
         channel = await connection.channel()
         for service in SERVICES:
             queue = await channel.get_queue(f"rk.dead.{service}")
@@ -236,6 +238,15 @@ async def _parked(stack: Stack) -> list[str]:
                 why = message.headers.get("x-reason")
                 parked.append(f"{service} {message.type} {message.message_id}: {why!r}")
     return parked
+
+
+async def _connected(stack: Stack) -> aio_pika.abc.AbstractConnection:
+    """To whichever node of RabbitMQ answers."""
+    *others, last = stack["amqp_urls"]
+    for url in others:
+        with suppress(AMQPError, OSError, TimeoutError):
+            return await aio_pika.connect(url, timeout=CALL_TIMEOUT_S)
+    return await aio_pika.connect(last, timeout=CALL_TIMEOUT_S)
 
 
 async def _drift(stack: Stack) -> list[str]:

@@ -91,8 +91,8 @@ def local_programs(tmp_path: Path) -> dict[str, dict[str, str]]:
     addresses = Addresses(
         ports={name: 1000 + place for place, name in enumerate(stack.PORTS)},
         admin_database_url="postgresql://admin:secret@127.0.0.1:1/postgres",
-        amqp_url="amqp://rekindle:secret@127.0.0.1:2/rekindle",
-        management_url="http://rekindle:secret@127.0.0.1:3",
+        amqp_urls=["amqp://rekindle:secret@127.0.0.1:2/rekindle"],
+        management_urls=["http://rekindle:secret@127.0.0.1:3"],
         s3=s3.Account("http://127.0.0.1:4", "key", "secret"),
     )
     of_services = environments.of_services(home, addresses)

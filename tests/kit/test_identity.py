@@ -47,6 +47,17 @@ def test_tokens_are_reused_while_fresh_and_kept_in_bounds(monkeypatch: pytest.Mo
     assert len(source._kept) == 2
 
 
+def test_a_token_made_while_the_clock_was_ahead_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = TokenSource(issuer="gateway", audience="credits", secret=SECRET)
+    with monkeypatch.context() as jumped:
+        jumped.setattr("services.kit.identity.time.time", lambda: time.monotonic() + 10**10)
+        ahead = source.token(None)
+
+    assert source.token(None) != ahead
+
+
 def test_both_secrets_are_good_while_one_is_replaced() -> None:
     old = TokenSource(issuer="gateway", audience="credits", secret=OLD).token(uuid4())
 

@@ -16,7 +16,7 @@ from deploy.local.process import Process
 
 @pytest.fixture
 async def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Nursery]:
-    nursery = Nursery(tmp_path / "nursery.log")
+    nursery = Nursery(tmp_path / "nursery.log", {})
     yield nursery
     await nursery.stop()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import Self
 from uuid import UUID, uuid4
 
 import httpx
@@ -13,6 +15,7 @@ from services.kit.storage import Storage
 from services.processing import attempts, jobs, runpod
 from services.processing.attempts import signature
 from services.processing.runpod import Policy, RunPod
+from services.processing.submitting import ClockOff
 from tests.processing import rows
 from tests.processing.conftest import ENDPOINT_ID, KEY, WEBHOOK_SECRET, Emulator
 from tests.processing.desk import WORKER, Desk, open_desk
@@ -92,6 +95,31 @@ async def test_while_runpod_is_away_or_locked_a_job_waits(key: str, desk: Desk) 
     await runpod.close()
 
     assert ((await desk.attempt()).state, (await desk.job()).state) == ("RELEASED", "RUNNING")
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_machine_whose_clock_is_off_submits_nothing(
+    hours: int, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt_id = await desk.release()
+    with monkeypatch.context() as jumped:
+        jumped.setattr("services.processing.submitting.datetime", clock_off_by(hours))
+        with pytest.raises(ClockOff):
+            await desk.submitter.submit(attempt_id, desk.delivery())
+    assert (await desk.attempt()).state == "RELEASED"
+
+    await desk.submitter.submit(attempt_id, desk.delivery())
+
+    assert (await desk.attempt()).state == "RUNNING"
+
+
+def clock_off_by(hours: int) -> type[datetime]:
+    class Off(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(hours=hours)
+
+    return Off
 
 
 async def test_a_lost_answer_is_found_by_its_result(

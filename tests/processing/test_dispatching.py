@@ -1,6 +1,7 @@
 """Whose turn it is: tiers get their share, and nobody can take another's turn."""
 
 import asyncio
+import time
 from collections import Counter
 from uuid import UUID
 
@@ -71,6 +72,28 @@ async def test_both_tiers_backlogged_share_nine_to_one(engine: AsyncEngine) -> N
         running = await start_all(engine, 10)
 
     assert ended == {"priority": 72, "standard": 8}
+
+
+async def test_a_clock_that_was_ahead_takes_no_share_for_long(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [await backlog(engine, await open_account(engine, "standard"), 5) for _ in range(3)]
+    for _ in range(9):
+        await backlog(engine, await open_account(engine, "priority"), 3)
+    free_ids = {job_id for ids in free for job_id in ids}
+    two_hours_on = time.time_ns() + 2 * 3600 * 10**9
+    with monkeypatch.context() as jumped:
+        jumped.setattr("services.kit.db.time.time_ns", lambda: two_hours_on)
+        for _ in range(9):
+            await end(engine, *await start_all(engine, 1))
+
+    later = []
+    for _ in range(10):
+        running = await start_all(engine, 1)
+        later += running
+        await end(engine, *running)
+
+    assert len(free_ids.intersection(later)) == 1
 
 
 async def test_a_share_that_nobody_asks_for_is_lent(engine: AsyncEngine) -> None:

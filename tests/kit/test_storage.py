@@ -1,0 +1,39 @@
+"""What the bucket says to a machine whose clock is off."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services.kit.storage import Storage, StorageAway, StorageSettings, open_storage
+
+KEY = "kit/test-of-clocks"
+Ask = Callable[[Storage, Path], Awaitable[object]]
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda bucket, file: bucket.upload(file, KEY, media_type="text/plain"),
+        lambda bucket, file: bucket.download(KEY, file, bytes_max=100),
+        lambda bucket, _: bucket.size(KEY),
+        lambda bucket, _: bucket.delete(KEY),
+    ],
+    ids=["upload", "download", "size", "delete"],
+)
+async def test_a_signature_of_another_hour_is_tried_again_later(
+    ask: Ask, hours: int, s3: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("hello")
+    settings = StorageSettings.model_validate({name.lower(): v for name, v in s3.items()})
+    monkeypatch.setattr(
+        "botocore.auth.get_current_datetime",
+        lambda: (datetime.now(UTC) + timedelta(hours=hours)).replace(tzinfo=None),
+    )
+
+    async with open_storage(settings) as bucket:
+        with pytest.raises(StorageAway):
+            await ask(bucket, file)
