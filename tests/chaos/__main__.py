@@ -19,12 +19,17 @@ def main() -> None:
     reading.add_argument("--seed", type=int, default=1, help="which faults, and which users")
     reading.add_argument("--scale", choices=SCALES, default="full", help="how much at once")
     reading.add_argument("--users", type=int, help="other than the scale says")
+    reading.add_argument("--patience", type=float, help="seconds until what rests is stuck")
     reading.add_argument(
         "--fault", action="append", default=[], help="this kind only; `kind@target`; repeatable"
     )
     options = reading.parse_args()
     scale = SCALES[options.scale]
-    scale = replace(scale, users=options.users or scale.users)
+    scale = replace(
+        scale,
+        users=options.users or scale.users,
+        patience_s=options.patience or scale.patience_s,
+    )
     document = run(
         seed=options.seed, faults_s=options.minutes * 60, scale=scale, wishes=options.fault
     )
