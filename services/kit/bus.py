@@ -130,7 +130,8 @@ async def start(broker: RabbitBroker) -> None:
     while True:
         try:
             return await broker.start()
-        except (AMQPError, OSError) as error:
+        # A connection that is dropped at once raises StopAsyncIteration under uvloop.
+        except Exception as error:  # noqa: BLE001
             log.warning("broker.unreachable", error=repr(error)[:200])
             await asyncio.sleep(CONNECT_RETRY_S)
 

@@ -10,17 +10,29 @@ import json
 import sys
 from dataclasses import replace
 
-from tests.chaos.run import FULL, run
+from tests.chaos.run import SCALES, run
 
 
 def main() -> None:
     reading = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     reading.add_argument("--minutes", type=float, default=2.0, help="how long faults happen")
     reading.add_argument("--seed", type=int, default=1, help="which faults, and which users")
-    reading.add_argument("--users", type=int, default=FULL.users)
+    reading.add_argument("--scale", choices=SCALES, default="full", help="how much at once")
+    reading.add_argument("--users", type=int, help="other than the scale says")
+    reading.add_argument("--patience", type=float, help="seconds until what rests is stuck")
+    reading.add_argument(
+        "--fault", action="append", default=[], help="this kind only; `kind@target`; repeatable"
+    )
     options = reading.parse_args()
-    scale = replace(FULL, users=options.users)
-    document = run(seed=options.seed, faults_s=options.minutes * 60, scale=scale)
+    scale = SCALES[options.scale]
+    scale = replace(
+        scale,
+        users=options.users or scale.users,
+        patience_s=options.patience or scale.patience_s,
+    )
+    document = run(
+        seed=options.seed, faults_s=options.minutes * 60, scale=scale, wishes=options.fault
+    )
     print(json.dumps(document, indent=2))  # noqa: T201
     sys.exit(1 if document["anomalies"] else 0)
 

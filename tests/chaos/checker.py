@@ -33,13 +33,13 @@ TRANSIENT = ("too-many-requests", "request-in-flight", "unavailable")
 """Refusals that promise nothing about the next answer to the same request."""
 
 
-async def settle(stack: Stack) -> bool:
-    """Wait until nothing is under way; False when for a long time nothing has moved."""
+async def settle(stack: Stack, *, patience_s: float = STUCK_AFTER_S) -> bool:
+    """Wait until nothing is under way; False when for so long nothing has moved."""
     clock = asyncio.get_running_loop().time
     least: int | None = None
     left: int | None
     moved_at = clock()
-    while clock() - moved_at < STUCK_AFTER_S:
+    while clock() - moved_at < patience_s:
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
                 left = await worlds.under_way(stack)
@@ -63,7 +63,7 @@ def judge(world: World, records: Sequence[Record]) -> dict[str, list[str]]:
     ours = {record.account for record in records}
     return {
         "lost": lost(world, records),
-        "doubled": [*doubled(world, records), *run_twice(world)],
+        "doubled": [*doubled(world, records), *unasked(world, records), *run_twice(world)],
         "disagreeing": disagreeing(world, records),
         "stuck": stuck(world),
         "drift": list(world.drift),
@@ -125,6 +125,17 @@ def doubled(world: World, records: Sequence[Record]) -> list[str]:
     return [
         *(f"key {key} was answered with {ids}" for key, ids in answered.items() if len(ids) > 1),
         *(f"key {key} made {ids}" for key, ids in stored.items() if len(ids) > 1),
+    ]
+
+
+def unasked(world: World, records: Sequence[Record]) -> list[str]:
+    """Jobs and batches under a key that nobody sent: somebody pays for an order never made."""
+    sent = {record.facts["key"] for record in records if record.call in ("order", "batch")}
+    orders = [job for job in world.jobs.values() if getattr(job, "batch_id", None) is None]
+    return [
+        f"nobody ordered {order.id}"
+        for order in (*orders, *world.batches.values())
+        if order.idempotency_key not in sent
     ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import random
 import sys
 import tempfile
@@ -39,6 +40,10 @@ class Scale:
     """How much happens at once, and how densely the faults come."""
 
     users: int = 40
+    photos_min: int = 3
+    """With fewer photos a user uploads one before anything else."""
+
+    copies: int = schedule.COPIES
     listeners: int = 8
     workers: int = 6
     gpu_slots: int = 24
@@ -47,9 +52,18 @@ class Scale:
     calm_s: float = 40.0
     """How long the users go on after the last fault: longer than faults excuse errors."""
 
+    patience_s: float = checker.STUCK_AFTER_S
+    """How long nothing may move before that counts as stuck."""
+
 
 FULL = Scale()
 SHORT = Scale(users=12, listeners=3, workers=4, gpu_slots=8, pause_s=(0.2, 1.0), calm_s=3.0)
+TINY = Scale(
+    rabbitmq_nodes=1,
+    users=5, photos_min=2, copies=1, listeners=3, workers=4, gpu_slots=8, pause_s=(0.3, 0.9),
+    calm_s=6.0, patience_s=8.0,
+)  # fmt: skip
+SCALES = {"full": FULL, "short": SHORT, "tiny": TINY}
 
 
 @dataclass(slots=True)
@@ -59,26 +73,29 @@ class Played:
     history: History
     nemesis: Nemesis
     listeners: Sequence[Listener]
-    calm_from_s: float = 0.0
     ended_s: float = 0.0
     settled_after_s: float | None = None
 
 
-def run(*, seed: int, faults_s: float, scale: Scale = FULL) -> dict[str, Any]:
-    """Start a stack, torment it, check it, stop it; the verdict."""
+def run(
+    *, seed: int, faults_s: float, scale: Scale = FULL, wishes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Start a stack, torment it (with the wished faults only, if any), check it, stop it."""
     home = Home(FOLDER.resolve())
+    faults = schedule.plan(seed, for_s=faults_s, pause_s=scale.pause_s, wishes=wishes)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(home, seed=seed, faults_s=faults_s, scale=scale))
+        return runner.run(_run(home, faults, seed=seed, scale=scale))
 
 
-async def _run(home: Home, *, seed: int, faults_s: float, scale: Scale) -> dict[str, Any]:
+async def _run(
+    home: Home, faults: Sequence[schedule.Fault], *, seed: int, scale: Scale
+) -> dict[str, Any]:
     await _local("clean", home)
     with open_disks(home.data) as disks:
         async with open_links(home) as links, _stack(home, links, scale) as stack:
             history = History(home.folder / f"history-{seed}.jsonl")
             nemesis = Nemesis(home, links, disks, seed=seed, now_s=history.now_s)
             played = Played(history, nemesis, [])
-            faults = schedule.plan(seed, for_s=faults_s, pause_s=scale.pause_s)
             await _play(stack, played, faults, seed=seed, scale=scale)
             world = await worlds.look(stack)
             history.close()
@@ -89,7 +106,7 @@ async def _run(home: Home, *, seed: int, faults_s: float, scale: Scale) -> dict[
 async def _stack(home: Home, links: Links, scale: Scale) -> AsyncIterator[dict[str, Any]]:
     through = json.dumps({name: link.port for name, link in links.items()})
     await _local(
-        "up", home, "--any-port", "--detach", f"--copies={schedule.COPIES}",
+        "up", home, "--any-port", "--detach", f"--copies={scale.copies}",
         f"--workers={scale.workers}", f"--gpu-slots={scale.gpu_slots}", f"--through={through}",
         f"--rabbitmq-nodes={scale.rabbitmq_nodes}", "--clocks",
     )  # fmt: skip
@@ -116,15 +133,18 @@ async def _play(
             living = [asyncio.create_task(user.live(Path(folder), stop)) for user in users]
             await asyncio.sleep(CALM_FIRST_S)
             await played.nemesis.rage(faults)
-            played.calm_from_s = history.now_s()
             await asyncio.sleep(scale.calm_s)
             stop.set()
-            await asyncio.gather(*living)
+            # Who waits for something that never comes is left; the checker will say what.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(scale.patience_s):
+                    await asyncio.gather(*living)
         quiet_from_s = history.now_s()
-        if await checker.settle(stack):
+        if await checker.settle(stack, patience_s=scale.patience_s):
             played.settled_after_s = round(history.now_s() - quiet_from_s, 1)
         for one in played.listeners:
-            await one.heard_until(await worlds.last_of_feed(stack, one.account))
+            last = await worlds.last_of_feed(stack, one.account)
+            await one.heard_until(last, patience_s=scale.patience_s)
         played.ended_s = history.now_s()
 
 
@@ -134,7 +154,13 @@ async def _users(
 ) -> AsyncIterator[list[User]]:
     billing = people.engine_of(stack, "billing")
     users = [
-        User(stack, history, random.Random(f"{seed}/{number}"), billing)
+        User(
+            stack,
+            history,
+            random.Random(f"{seed}/{number}"),
+            billing,
+            photos_min=scale.photos_min,
+        )
         for number in range(scale.users)
     ]
     places = asyncio.Semaphore(SIGN_UPS_AT_ONCE)
@@ -159,9 +185,9 @@ def _verdict(
     heard = {one.account: [e for e in one.heard if not _is_sign(e)] for one in played.listeners}
     found = checker.judge(world, records)
     found["misheard"] = checker.misheard(world, heard)
-    found["bare_errors"] = checker.bare_errors(
-        history.server_errors, quiet_since_s=played.calm_from_s
-    )
+    # Where nothing was broken, nothing is excused.
+    quiet_since_s = max((strike.ended_s for strike in nemesis.strikes), default=-math.inf)
+    found["bare_errors"] = checker.bare_errors(history.server_errors, quiet_since_s=quiet_since_s)
     outcomes = Counter(f"{record.call} {record.outcome}" for record in records)
     wasted, completed = checker.wasted_runs(world)
     recoveries = recoveries_s(nemesis.strikes, records)

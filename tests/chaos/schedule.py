@@ -6,7 +6,7 @@ many kinds and a long one meets each as often as its weight says.
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SERVICES = ("gateway", "uploads", "credits", "processing", "billing")
 CONSUMERS = tuple(f"{service}-consumer" for service in SERVICES)
@@ -104,10 +104,15 @@ DECK = (
 )
 
 
-def plan(seed: int, *, for_s: float, pause_s: tuple[float, float]) -> list[Fault]:
-    """Every fault of a run, in order."""
+def plan(
+    seed: int, *, for_s: float, pause_s: tuple[float, float], wishes: Sequence[str] = ()
+) -> list[Fault]:
+    """Every fault of a run, in order; of the wished kinds only, if there are wishes.
+
+    A wish is a kind and, if it matters, whom it is to hit: `kill relay`, `cut link@gateway`.
+    """
     rng = random.Random(seed)
-    deal = _deal(rng)
+    deal = _deal(rng, [_wished(wish) for wish in wishes] or DECK)
     faults: list[Fault] = []
     at_s = rng.uniform(*pause_s)
     while at_s < for_s:
@@ -117,8 +122,18 @@ def plan(seed: int, *, for_s: float, pause_s: tuple[float, float]) -> list[Fault
     return faults
 
 
-def _deal(rng: random.Random) -> Iterator[Card]:
+def _wished(wish: str) -> Card:
+    kind, _, target = wish.partition("@")
+    card = next(card for card in DECK if card.kind == kind)
+    if not target:
+        return card
+    targets = [name for name in card.targets if name in (target, *_more(target))]
+    assert targets, wish
+    return replace(card, targets=targets)
+
+
+def _deal(rng: random.Random, cards: Sequence[Card]) -> Iterator[Card]:
     while True:
-        deck = [card for card in DECK for _ in range(card.weight)]
+        deck = [card for card in cards for _ in range(card.weight)]
         rng.shuffle(deck)
         yield from deck

@@ -1,7 +1,7 @@
 """A short chaos run with a fixed seed, and what the checker says of worlds that are wrong."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.chaos import checker, schedule
 from tests.chaos.checker import doubled, lost, stuck, wrongly_charged
 from tests.chaos.history import Record, ServerError
 from tests.chaos.run import SHORT, run
-from tests.chaos.world import World
+from tests.chaos.world import World, owners_of
 
 FAULTS_S = 45.0
 JOB, OTHER, PHOTO, ACCOUNT, KEY = "job", "other", "photo", "account", "key"
@@ -39,6 +39,14 @@ def test_a_seed_replays_its_schedule() -> None:
     assert plans[0] != plans[2]
     assert len(plans[0]) >= 300
     assert {fault.kind for fault in plans[0]} == {card.kind for card in schedule.DECK}
+
+
+def test_a_run_may_have_the_wished_faults_only() -> None:
+    wishes = ["kill relay", "cut link@credits"]
+    faults = schedule.plan(1, for_s=60, pause_s=(0.4, 2.4), wishes=wishes)
+
+    hit = {(fault.kind, fault.target) for fault in faults}
+    assert hit == {("kill relay", "relay"), ("kill relay", "relay-2"), ("cut link", "credits")}
 
 
 def world(*jobs: Any, captured: int = 2, held: int = 0, **known: Any) -> World:
@@ -133,6 +141,12 @@ def test_one_key_stored_as_two_jobs_is_seen() -> None:
     assert len(doubled(world(job(), job(OTHER)), [])) == 1
 
 
+def test_a_job_under_a_key_that_nobody_sent_is_seen() -> None:
+    assert checker.unasked(world(job()), []) == [f"nobody ordered {JOB}"]
+    assert checker.unasked(world(batches={BATCH: batch()}), []) == [f"nobody ordered {BATCH}"]
+    assert not checker.unasked(world(job()), [record(outcome="unknown", key=KEY)])
+
+
 def test_an_attempt_that_was_submitted_twice_is_seen() -> None:
     assert checker.run_twice(world(runs={ATTEMPT: {"submits": 2, "ends": []}}))
 
@@ -194,6 +208,24 @@ def test_orphans_missing_objects_and_open_uploads_are_seen() -> None:
         f"missing {RESULT}",
         "open upload half",
     ]
+
+
+@pytest.mark.parametrize(
+    ("swept_s", "stored_s", "may_lie"),
+    [(30, -1, True), (1200, -1, False), (1200, 5, True), (None, -1, False)],
+    ids=["not-removed-yet", "left-behind", "came-late", "forgotten"],
+)
+def test_an_original_may_lie_only_until_it_is_removed(
+    swept_s: float | None, stored_s: float, *, may_lie: bool
+) -> None:
+    photo = SimpleNamespace(
+        id=PHOTO, account_id=ACCOUNT, state="ready", master_key="master", thumbnail_key="small",
+        updated_at=LONG_AGO, sweep_at=swept_s and LONG_AGO + timedelta(seconds=swept_s),
+    )  # fmt: skip
+    original = f"originals/{ACCOUNT}/{PHOTO}"
+    stored = {original: LONG_AGO + timedelta(seconds=stored_s)}
+
+    assert (original in owners_of([], [], [photo], stored=stored)) == may_lie
 
 
 @pytest.mark.parametrize(

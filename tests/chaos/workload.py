@@ -30,7 +30,7 @@ WAITING_S = (0.5, 2.0)
 
 KINDS = ("restore", "restore", "restore", "colourize", "restore_colourize")
 SIDES = (48, 96)
-PHOTOS_MIN, PHOTOS_MAX = 3, 12
+PHOTOS_MAX = 12
 BATCH_PHOTOS = (3, 12)
 UNDONE_MAX = 16
 CANCELLED = 0.08
@@ -62,9 +62,16 @@ class User:
     """One person with a plan, who keeps ordering until told to stop."""
 
     def __init__(
-        self, stack: dict[str, Any], history: History, rng: random.Random, billing: AsyncEngine
+        self,
+        stack: dict[str, Any],
+        history: History,
+        rng: random.Random,
+        billing: AsyncEngine,
+        *,
+        photos_min: int,
     ) -> None:
         self._stack, self._history, self._rng, self._billing = stack, history, rng, billing
+        self._photos_min = photos_min
         self._photos: list[UUID] = []
         self._orders: list[Ordered] = []
         self._undone: list[UUID] = []
@@ -91,7 +98,7 @@ class User:
 
     async def _act(self, folder: Path) -> None:
         act = self._rng.choices(list(ACTS), weights=list(ACTS.values()))[0]
-        if len(self._photos) < PHOTOS_MIN:
+        if len(self._photos) < self._photos_min:
             act = "upload"
         elif act in ("order", "batch") and len(self._undone) >= UNDONE_MAX:
             act = "look"
@@ -196,7 +203,7 @@ class User:
             path.unlink(missing_ok=True)
 
     async def _delete(self) -> None:
-        if len(self._photos) > PHOTOS_MIN:
+        if len(self._photos) > self._photos_min:
             photo = self._photos.pop(self._rng.randrange(len(self._photos)))
             await self._recorded("delete", self.client.photos.delete(photo), photo=str(photo))
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy import Row, text
 
 from deploy.local.places import DEFINITIONS
 from services.kit.storage import NoSuchObject, Storage, StorageSettings, open_storage
+from services.uploads.photos import SWEEP_AFTER
 from tests.chaos.schedule import SERVICES
 from tests.chaos.workload import decodes
 from tests.journeys import people
@@ -106,7 +108,7 @@ async def look(stack: Stack) -> World:
         plans=_sums(plans),
         photos={str(row.id): row.state for row in photos},
         feeds=await _feeds(stack),
-        owners=_owners(jobs, attempts, photos),
+        owners=owners_of(jobs, attempts, photos, stored=objects),
         objects=objects,
         open_uploads=open_uploads,
         undecodable=await _undecodable(stack, jobs),
@@ -129,19 +131,40 @@ async def last_of_feed(stack: Stack, account: str) -> int:
     return int(found[0][0]) if found else 0
 
 
-def _owners(jobs: Sequence[Any], attempts: Sequence[Any], photos: Sequence[Any]) -> dict[str, str]:
+def owners_of(
+    jobs: Sequence[Any],
+    attempts: Sequence[Any],
+    photos: Sequence[Any],
+    *,
+    stored: Mapping[str, datetime],
+) -> dict[str, str]:
+    """Every object that has to be there or may be; `stored` says since when there are which."""
     owners: dict[str, str] = {}
     for photo in photos:
         original = f"originals/{photo.account_id}/{photo.id}"
         if photo.state == "ready":
             owners |= {photo.master_key: "needed", photo.thumbnail_key: "needed"}
-        # What the sweep of uploads still has on its list is not forgotten.
-        if photo.state in ("begun", "accepted") or photo.sweep_at is not None:
-            owners.setdefault(original, "allowed")
+        if original in stored and _may_lie(photo, stored[original]):
+            owners[original] = "allowed"
     # A run that was given up may have stored something; its attempt is swept after two hours.
     owners |= {attempt.result_key: "allowed" for attempt in attempts if not attempt.swept_at}
     owners |= {job.result_key: "needed" for job in jobs if job.state == "COMPLETED"}
     return owners
+
+
+def _may_lie(photo: Any, stored_at: datetime) -> bool:
+    """Whether an original may be there: it is needed, about to be removed, or came late.
+
+    Once it was removed, the sweep comes again when no late upload can bring it back any more.
+    """
+    if photo.state in ("begun", "accepted"):
+        return True
+    if photo.sweep_at is None:
+        return False
+    is_not_removed_yet = photo.sweep_at - photo.updated_at <= SWEEP_AFTER
+    # S3 tells whole seconds.
+    came_late = stored_at >= photo.updated_at.replace(microsecond=0)
+    return bool(is_not_removed_yet or came_late)
 
 
 def _sums(rows: Sequence[Any]) -> dict[str, int]:
@@ -156,8 +179,8 @@ async def _feeds(stack: Stack) -> dict[str, Sequence[Any]]:
     return dict(feeds)
 
 
-async def _bucket(stack: Stack) -> tuple[set[str], list[str]]:
-    """Every key, and every upload in parts that was begun and not ended."""
+async def _bucket(stack: Stack) -> tuple[dict[str, datetime], list[str]]:
+    """Every key with the time it was stored, and every upload in parts that never ended."""
     settings = _storage_of(stack)
     session = aioboto3.Session(
         aws_access_key_id=settings.s3_access_key.get_secret_value(),
@@ -165,13 +188,13 @@ async def _bucket(stack: Stack) -> tuple[set[str], list[str]]:
         region_name=settings.s3_region,
     )
     config = Config(s3={"addressing_style": "path"})
-    keys: set[str] = set()
+    stored: dict[str, datetime] = {}
     async with session.client("s3", endpoint_url=settings.s3_endpoint, config=config) as client:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket)
         async for page in pages:
-            keys |= {entry["Key"] for entry in page.get("Contents", ())}
+            stored |= {entry["Key"]: entry["LastModified"] for entry in page.get("Contents", ())}
         begun = await client.list_multipart_uploads(Bucket=settings.s3_bucket)
-    return keys, [entry["Key"] for entry in begun.get("Uploads", ())]
+    return stored, [entry["Key"] for entry in begun.get("Uploads", ())]
 
 
 async def _undecodable(stack: Stack, jobs: Sequence[Any]) -> list[str]:
