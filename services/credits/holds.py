@@ -22,6 +22,7 @@ from contracts.credits.v1 import HoldCaptured, HoldExpired, HoldPlaced, HoldRele
 from services.credits import accounts, ledger
 from services.credits.errors import HoldClosed, HoldDiffers, InsufficientCredits
 from services.credits.models import HoldState, Movement, holds, uncollected
+from services.kit import failpoints
 from services.kit.db import Connection, uuid7
 from services.kit.outbox import say
 
@@ -87,6 +88,7 @@ async def place(
                 job_id=job_id,
             )
             await say(connection, event, about=account_id)
+            await failpoints.reach("mid_hold")
             return "placed"
         case "same":
             return "same"
@@ -104,8 +106,10 @@ async def capture(connection: Connection, *, job_id: UUID, at: datetime | None =
     if not hold:
         await _capture_late(connection, job_id, at=at)
         return
+    await failpoints.reach("mid_capture")
     moved = await _move(connection, Movement.CAPTURE, hold, f"Spent on “{hold.reason}”", at=at)
     assert moved, job_id
+    await failpoints.reach("after_capture_before_event")
     await say(connection, HoldCaptured(**_facts(hold, moved)), about=hold.account_id)
 
 
@@ -121,6 +125,7 @@ async def release(
     if not hold:
         log.info("release.ignored", job_id=str(job_id))
         return False
+    await failpoints.reach("mid_release")
     moved = await _move(connection, Movement.RELEASE, hold, reason, at=at)
     assert moved, job_id
     await say(connection, HoldReleased(**_facts(hold, moved)), about=hold.account_id)

@@ -13,7 +13,7 @@ from contracts.catalog import EVENTS_HEARD
 from contracts.message import Message
 from services.gateway import feed, idempotency, nudges, sessions
 from services.gateway.settings import ConsumerSettings
-from services.kit import bus, inbox
+from services.kit import bus, failpoints, inbox
 from services.kit.bus import Delivery
 from services.kit.db import create_engine
 
@@ -43,6 +43,7 @@ async def hear(broker: RabbitBroker, turns: Turns, message: Message, delivery: D
     account_id: UUID = message.account_id  # type: ignore[attr-defined]  # all that we hear have it
     async with turns.of(account_id), delivery.transaction() as connection:
         await feed.append(connection, account_id, message, time=delivery.envelope.time)
+    await failpoints.reach("before_nudge")
     await nudges.send(broker, account_id)
 
 

@@ -33,7 +33,7 @@ from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Envelope, Message
-from services.kit import inbox, telemetry
+from services.kit import failpoints, inbox, telemetry
 from services.kit.db import Connection, is_transient
 
 CONFIRM_TIMEOUT_S = 10
@@ -86,7 +86,9 @@ class Delivery:
             news = await inbox.claim(connection, consumer=self.consumer, event_id=self.envelope.id)
             if not news:
                 raise AlreadyHandled
+            await failpoints.reach("after_inbox_insert")
             yield connection
+            await failpoints.reach("after_effect_before_commit")
 
 
 Handler = Callable[[Any, Delivery], Awaitable[None]]
@@ -115,6 +117,7 @@ class RetryMiddleware(BaseMiddleware):
                 headers["x-parked-from"] = queue
                 headers["x-parked-at"] = datetime.now(UTC).isoformat(timespec="seconds")
                 headers["x-reason"] = repr(error)[:REASON_LENGTH_MAX]
+            await failpoints.reach("before_retry_copy")
             await publish(
                 self.context.get("broker"),
                 msg.body,
@@ -125,6 +128,7 @@ class RetryMiddleware(BaseMiddleware):
                 correlation_id=msg.correlation_id,
                 headers=headers,
             )
+            await failpoints.reach("after_retry_copy")
             return None
 
 
@@ -208,6 +212,7 @@ def listen(
                 await handler(body, Delivery(engine, queue, envelope))
             except AlreadyHandled:
                 log.info("message.duplicate", message_id=str(envelope.id), type=envelope.type)
+        await failpoints.reach("after_commit_before_ack")
 
     broker.subscriber(
         Queue(queue, queue_type=QueueType.QUORUM, declare=False),

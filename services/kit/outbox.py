@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from contracts.message import Command, Envelope, Event, Message
-from services.kit import telemetry
+from services.kit import failpoints, telemetry
 from services.kit.db import Connection, uuid7
 from services.kit.problems import Unavailable
 
@@ -90,6 +90,7 @@ async def _write(
         traceparent=telemetry.current_traceparent(),
         data=message.model_dump(mode="json"),
     )
+    await failpoints.reach("before_outbox_insert")
     await connection.execute(
         _INSERT,
         {
@@ -100,3 +101,4 @@ async def _write(
             "payload": json.dumps(envelope.model_dump(mode="json")),
         },
     )
+    await failpoints.reach("after_outbox_insert")

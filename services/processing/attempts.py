@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from contracts.processing.v1 import CheckResult, JobStarted, StartAttempt
+from services.kit import failpoints
 from services.kit.db import Connection, uuid7
 from services.kit.outbox import order, say
 from services.processing import costs, jobs
@@ -228,6 +229,7 @@ async def finish(
     )
     if not finished:
         return True
+    await failpoints.reach("mid_finish")
     job = await jobs.begin_check(connection, attempt.job_id)
     if job:
         command = CheckResult(attempt_id=attempt.id, job_id=job.id, tier=attempt.tier)
@@ -258,6 +260,7 @@ async def fail(
     )
     if not failed:
         return
+    await failpoints.reach("mid_attempt_failure")
     if await _is_worth_another(connection, failed, fault):
         avoid = attempt.endpoint if fault in ELSEWHERE else None
         await jobs.try_again(connection, attempt.job_id, avoid_endpoint=avoid)

@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from contracts.message import Tier
-from services.kit import telemetry
+from services.kit import failpoints, telemetry
 from services.kit.db import Connection
 from services.processing import attempts, budgets, costs
 from services.processing.budgets import Limits
@@ -177,7 +177,9 @@ async def _start_in(
             )
             reserved = await budgets.reserve(connection, **place, usd=usd, limits=limits)
             if isinstance(reserved, date):
+                await failpoints.reach("after_reserve_before_start")
                 await _start(connection, head.id, endpoint, reserved, usd)
+                await failpoints.reach("after_start_before_commit")
             elif not reserved.startswith("account:"):
                 return None
         await connection.execute(_END_TURN, place)

@@ -20,7 +20,7 @@ from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit import outbox
+from services.kit import failpoints, outbox
 from services.kit.db import uuid7
 from services.kit.problems import NotFound, Unavailable
 from services.processing import accounts, jobs
@@ -91,9 +91,11 @@ async def place_again(
 
 async def settle(engine: AsyncEngine, holds: Holds, job: Row[Any]) -> None:
     """Ask credits for the hold of a PENDING_HOLD job, and write down the answer."""
+    await failpoints.reach("after_job_insert")
     outcome = await holds.place(
         job.id, account_id=job.account_id, amount=job.price, reason=KINDS[job.kind].title
     )
+    await failpoints.reach("after_hold_commit")
     queued: Sequence[jobs.Job] = ()
     async with engine.begin() as connection:
         match outcome:

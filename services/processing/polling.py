@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit import telemetry
+from services.kit import failpoints, telemetry
 from services.kit.db import Connection
 from services.kit.storage import NoSuchObject, Storage
 from services.processing import attempts, endpoints
@@ -66,6 +66,8 @@ class Poller:
                 "cold_start_within": attempts.COLD_START_WITHIN,
             }
             due = (await connection.execute(_TAKE_DUE, batch)).all()
+        if due:
+            await failpoints.reach("after_poll_lease")
         await asyncio.gather(*(self._follow_safely(attempt) for attempt in due))
         return len(due)
 
@@ -159,6 +161,7 @@ class Poller:
             await self._finish(attempt, None, 0.0)
 
     async def _finish(self, attempt: Due, output: Any, gpu_seconds: float) -> None:
+        await failpoints.reach("after_result_put_before_row")
         async with self._engine.begin() as connection:
             is_wanted = await attempts.finish(connection, attempt, output, gpu_seconds=gpu_seconds)
         if not is_wanted:

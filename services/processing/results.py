@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.kit import failpoints
 from services.kit.storage import NoSuchObject, ObjectTooLarge, Storage
 from services.processing import attempts, jobs, preparation
 from services.processing.models import attempts as attempts_table
@@ -51,6 +52,7 @@ class Checker:
             if await self._count_crash(attempt_id) < CRASHES_MAX:
                 raise
             refusal = "the result cannot be decoded"
+        await failpoints.reach("after_check_before_complete")
         async with transaction() as connection:
             if facts is not None:
                 await jobs.complete(
@@ -62,6 +64,7 @@ class Checker:
             else:
                 log.warning("result.refused", attempt_id=str(attempt_id), reason=refusal)
                 await attempts.fail(connection, attempt, "quality", str(refusal)[:500])
+        await failpoints.reach("after_row_before_capture")
         await self._drop_unwanted(attempt_id)
 
     async def _look(self, attempt: Row[Any], photo: Row[Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.kit import failpoints
 from services.kit.storage import Storage
 from services.processing import attempts, endpoints, preparation
 from services.processing.endpoints import Breaker
@@ -72,6 +73,7 @@ class Submitter:
             is_low_priority=attempt.tier == "standard",
         )
         breaker = self._breakers[attempt.endpoint]
+        await failpoints.reach("before_runpod_submit")
         try:
             runpod_job_id = await self._runpods[attempt.endpoint].run(
                 given, webhook=self._webhook(attempt_id), policy=policy
@@ -94,6 +96,7 @@ class Submitter:
                     await endpoints.pause(connection, attempt.endpoint, str(error))
         else:
             breaker.succeed()
+            await failpoints.reach("after_runpod_submit_before_save")
             async with transaction() as connection:
                 await attempts.submitted(connection, attempt, runpod_job_id)
 
