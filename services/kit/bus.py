@@ -38,6 +38,7 @@ from services.kit.db import Connection, is_transient
 
 CONFIRM_TIMEOUT_S = 10
 CONNECT_RETRY_S = 1
+COPY_TRIES_MAX = 3
 HANDLERS_FINISH_WITHIN_S = 8
 BODY_BYTES_MAX = 256 * 1024
 REASON_LENGTH_MAX = 500
@@ -117,8 +118,7 @@ class RetryMiddleware(BaseMiddleware):
                 headers["x-parked-from"] = queue
                 headers["x-parked-at"] = datetime.now(UTC).isoformat(timespec="seconds")
                 headers["x-reason"] = repr(error)[:REASON_LENGTH_MAX]
-            await failpoints.reach("before_retry_copy")
-            await publish(
+            await _publish_copy(
                 self.context.get("broker"),
                 msg.body,
                 exchange=exchange,
@@ -128,7 +128,6 @@ class RetryMiddleware(BaseMiddleware):
                 correlation_id=msg.correlation_id,
                 headers=headers,
             )
-            await failpoints.reach("after_retry_copy")
             return None
 
 
@@ -254,6 +253,21 @@ async def run(broker: RabbitBroker) -> None:
     log.info("consumer.ready")
     await waiting
     await broker.stop()
+
+
+async def _publish_copy(broker: RabbitBroker, body: bytes, **properties: Any) -> None:
+    """Publish, again after a pause when the broker hesitates: a good message would be parked."""
+    for left in reversed(range(COPY_TRIES_MAX)):
+        try:
+            await failpoints.reach("before_retry_copy")
+            await publish(broker, body, **properties)
+            await failpoints.reach("after_retry_copy")
+        except (OSError, TimeoutError, AMQPError):
+            if not left:
+                raise
+            await asyncio.sleep(CONNECT_RETRY_S)
+        else:
+            return
 
 
 async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
