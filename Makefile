@@ -37,7 +37,7 @@ run: setup ## Start everything and restore one photo [PHOTO=file] [KIND=restore|
 test: setup ## Run every test [only=unit|rabbit4|<folder of tests/>]
 	@$(VENV)/python -m pytest $(SELECTION)
 
-chaos: setup ## Torment a stack of its own and prove that nothing went wrong [minutes=2] [seed=1] [only=planted [bugs="a b"]]
+chaos: setup ## Torment a stack of its own and prove that nothing went wrong [minutes=2] [seed=1] [only=failpoints|planted [bugs="a b"]]
 	@$(VENV)/python -m tests.chaos$(if $(only),.$(only) $(bugs), --minutes $(or $(minutes),2) --seed $(or $(seed),1))
 
 fairness: setup ## Play an hour of generated traffic: who waits how long, and is it fair? [minutes=60] [seed=1]

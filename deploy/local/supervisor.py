@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from deploy.local import armed
 from deploy.local.children import Child, Nursery, spawn
 from deploy.local.home import Home
 from deploy.local.lock import born
@@ -124,7 +125,9 @@ class Supervisor:
             restarts += 1
             if not self._started and restarts >= START_TRIES_MAX:
                 raise StackError(self._last_words(process, f"it ended with code {code}"))
-            if self._started and time.monotonic() - began > STEADY_AFTER_S:
+            # Whoever armed a failpoint has ended it, which says nothing of its health.
+            is_wanted = armed.is_waited_for(self.home, process)
+            if self._started and (is_wanted or time.monotonic() - began > STEADY_AFTER_S):
                 pause, restarts = PAUSE_FIRST_S, 0
             self._say(f"{process.name} ended with code {code}: starting it again.")
             await asyncio.sleep(pause)
@@ -146,7 +149,7 @@ class Supervisor:
 
     async def _spawn(self, process: Process) -> Child:
         begin = self._nursery.spawn if process.nursed else spawn
-        child = await begin(process, self._log(process))
+        child = await begin(armed.take(self.home, process), self._log(process))
         self.running[process.name] = child
         self._entries[process.name] = {
             "pid": child.pid,

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from contracts.billing.v1 import PlanChanged
 from services.billing import plans
 from services.billing.models import subscriptions
+from services.kit import failpoints
 from services.kit.db import Connection, uuid7
 from services.kit.outbox import say
 
@@ -56,6 +57,7 @@ async def give(connection: Connection, *, account_id: UUID, plan: str) -> bool:
     if version is None:
         return False
     period = NO_PERIOD if chosen is plans.FREE else f"gift:{uuid7()}"
+    await failpoints.reach("mid_plan_give")
     await _say_plan(connection, account_id, chosen, version=version, period=period)
     return True
 

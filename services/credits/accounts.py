@@ -19,6 +19,7 @@ from contracts.credits.v1 import BalanceGranted
 from contracts.message import Tier
 from services.credits import ledger
 from services.credits.models import FREE_CREDITS_MONTHLY, FREE_PLAN, Movement, accounts
+from services.kit import failpoints
 from services.kit.db import Connection
 from services.kit.outbox import say
 
@@ -109,6 +110,7 @@ async def grant(
         log.info("grant.repeated", account_id=str(account_id), cause=cause)
         return False
     assert moved, account_id
+    await failpoints.reach("mid_grant")
     event = BalanceGranted(
         account_id=account_id,
         version=moved.version,
@@ -141,6 +143,7 @@ async def change_plan(
             plan_version=change.version,
         )
     )
+    await failpoints.reach("mid_plan_change")
     if change.period and change.credits_monthly:
         await grant(
             connection,

@@ -14,6 +14,7 @@ from contracts.credits.v1 import BatchPlaced
 from services.credits import accounts
 from services.credits.errors import HoldDiffers, InsufficientCredits
 from services.credits.holds import TTL, Placed
+from services.kit import failpoints
 from services.kit.db import Connection, uuid7
 from services.kit.outbox import say
 
@@ -65,6 +66,7 @@ async def place(
                 jobs=len(job_ids),
             )
             await say(connection, event, about=account_id)
+            await failpoints.reach("mid_batch_hold")
             return "placed"
         case "same":
             return "same"

@@ -15,7 +15,7 @@ from contracts.billing.v1 import PlanChanged
 from contracts.message import Message
 from contracts.processing.v1 import JobCancelled, JobCompleted, JobFailed, JobRejected
 from services.credits import accounts, holds
-from services.kit import bus, inbox, telemetry
+from services.kit import bus, failpoints, inbox, telemetry
 from services.kit.bus import Heard
 from services.kit.db import Connection
 
@@ -81,6 +81,7 @@ async def sweep_for_ever(engine: AsyncEngine) -> None:
 
 async def sweep(engine: AsyncEngine) -> bool:
     """One bounded round; whether there may be more to do at once."""
+    await failpoints.reach("on_sweeper_tick")
     expired = await holds.expire_old(engine, batch=SWEEP_BATCH)
     added = await accounts.add_free_credits(engine, batch=SWEEP_BATCH)
     async with engine.begin() as connection:

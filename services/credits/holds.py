@@ -23,7 +23,7 @@ from contracts.credits.v1 import HoldCaptured, HoldExpired, HoldPlaced, HoldRele
 from services.credits import accounts, ledger
 from services.credits.errors import HoldClosed, HoldDiffers, InsufficientCredits
 from services.credits.models import HoldState, Movement, holds, uncollected
-from services.kit import outbox, telemetry
+from services.kit import failpoints, outbox, telemetry
 from services.kit.db import Connection, uuid7
 from services.kit.outbox import say
 
@@ -110,6 +110,7 @@ async def place(
                 job_id=job_id,
             )
             await say(connection, event, about=account_id)
+            await failpoints.reach("mid_hold")
             return "placed"
         case "same":
             return "same"
@@ -131,6 +132,7 @@ async def capture(
         "at": at,
     }
     spent = (await connection.execute(_CAPTURE, arguments)).all()
+    await failpoints.reach("after_capture_before_event")
     captured = [HoldCaptured(**_facts(hold, hold)) for hold in spent]
     for job_id in delivered.keys() - {hold.job_id for hold in spent}:
         captured += await _capture_late(connection, job_id, at=at)
@@ -153,6 +155,7 @@ async def release(
     if not hold:
         log.info("release.ignored", job_id=str(job_id))
         return False
+    await failpoints.reach("mid_release")
     moved = await _move(connection, Movement.RELEASE, hold, reason, at=at)
     assert moved, job_id
     await say(connection, HoldReleased(**_facts(hold, moved)), about=hold.account_id)

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from contracts.gateway.v1 import AccountOpened
-from services.kit import outbox
+from services.kit import failpoints, outbox
 from services.kit.db import Connection, uuid7
 
 _FIND = text("select id from accounts where issuer = :issuer and subject = :subject")
@@ -31,6 +31,7 @@ async def find_or_open(
     new_id = opened.scalar_one_or_none()
     if new_id is None:
         return UUID(str((await connection.execute(_FIND, person)).scalar_one()))
+    await failpoints.reach("mid_account_open")
     await outbox.say(connection, AccountOpened(account_id=new_id), about=new_id)
     return UUID(str(new_id))
 

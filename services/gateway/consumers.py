@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.catalog import EVENTS_HEARD
 from services.gateway import feed, idempotency, nudges, sessions
 from services.gateway.settings import ConsumerSettings
-from services.kit import bus, inbox
+from services.kit import bus, failpoints, inbox
 from services.kit.bus import Heard
 from services.kit.db import Connection, create_engine
 
@@ -32,6 +32,7 @@ def attach(broker: RabbitBroker, engine: AsyncEngine) -> None:
         await feed.append(connection, [(message, d.envelope.time) for message, d in heard])
 
     async def nudge(heard: Sequence[Heard]) -> None:
+        await failpoints.reach("before_nudge")
         await nudges.send(broker, {feed.account_of(message) for message, _ in heard})
 
     bus.listen_together(

@@ -15,6 +15,7 @@ from services.gateway.errors import IdempotencyKeyRequired
 from services.gateway.idempotency import Attempt, StoredAnswer
 from services.gateway.parts import Parts
 from services.gateway.upstream import SERVER_ERRORS, ask, passed_back
+from services.kit import failpoints
 from services.kit.client import Answer
 
 KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -61,11 +62,13 @@ def read_body(model: type[Body], body: bytes) -> Body:
 async def _first_answer(gateway: Parts, attempt: Attempt, body: bytes, order: Order) -> Response:
     """Give the order, and remember what was said unless that was no answer."""
     try:
+        await failpoints.reach("after_claim_before_order")
         answer = await order(attempt, body)
     except Exception:
         async with gateway.engine.begin() as connection:
             await idempotency.give_up(connection, attempt)
         raise
+    await failpoints.reach("after_order_before_keep")
     kept = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
     async with gateway.engine.begin() as connection:
         if answer.status >= SERVER_ERRORS:
@@ -73,4 +76,5 @@ async def _first_answer(gateway: Parts, attempt: Attempt, body: bytes, order: Or
         else:
             stored = StoredAnswer(answer.status, kept, answer.body)
             await idempotency.keep(connection, attempt, stored)
+    await failpoints.reach("after_keep_before_answer")
     return passed_back(answer)

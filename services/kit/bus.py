@@ -31,13 +31,14 @@ from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Envelope, Message
-from services.kit import inbox, telemetry
+from services.kit import failpoints, inbox, telemetry
 from services.kit.coalescing import Coalesced
 from services.kit.db import Connection, is_transient
 from services.kit.inbox import AlreadyHandled, Delivery
 
 CONFIRM_TIMEOUT_S = 10
 CONNECT_RETRY_S = 1
+COPY_TRIES_MAX = 3
 HANDLERS_FINISH_WITHIN_S = 8
 BODY_BYTES_MAX = 256 * 1024
 REASON_LENGTH_MAX = 500
@@ -98,7 +99,7 @@ class RetryMiddleware(BaseMiddleware):
                 headers["x-parked-from"] = queue
                 headers["x-parked-at"] = datetime.now(UTC).isoformat(timespec="seconds")
                 headers["x-reason"] = repr(error)[:REASON_LENGTH_MAX]
-            await publish(
+            await _publish_copy(
                 self.context.get("broker"),
                 msg.body,
                 exchange=exchange,
@@ -194,6 +195,7 @@ def listen(
                 await handler(model.model_validate(envelope.data), delivery)
             except AlreadyHandled:
                 log.info("message.duplicate", message_id=str(envelope.id), type=envelope.type)
+        await failpoints.reach("after_commit_before_ack")
 
     broker.subscriber(
         Queue(queue, queue_type=QueueType.QUORUM, declare=False),
@@ -231,10 +233,11 @@ def together(engine: AsyncEngine, *, size_max: int, act: Act, then: Then | None 
     async def work(heard: Sequence[Heard]) -> Sequence[None]:
         unique = {delivery.claim: (message, delivery) for message, delivery in heard}
         async with engine.begin() as connection:
-            claimed = await inbox.claim_all(connection, unique)
+            claimed = await inbox.claim(connection, unique)
             news = [one for claim, one in unique.items() if claim in claimed]
             if news:
                 await act(connection, news)
+            await failpoints.reach("after_effects_before_commit")
         if then and news:
             await then(news)
         return [None] * len(heard)
@@ -278,6 +281,21 @@ async def run(broker: RabbitBroker) -> None:
     log.info("consumer.ready")
     await waiting
     await broker.stop()
+
+
+async def _publish_copy(broker: RabbitBroker, body: bytes, **properties: Any) -> None:
+    """Publish, again after a pause when the broker hesitates: a good message would be parked."""
+    for left in reversed(range(COPY_TRIES_MAX)):
+        try:
+            await failpoints.reach("before_retry_copy")
+            await publish(broker, body, **properties)
+            await failpoints.reach("after_retry_copy")
+        except (OSError, TimeoutError, AMQPError):
+            if not left:
+                raise
+            await asyncio.sleep(CONNECT_RETRY_S)
+        else:
+            return
 
 
 async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:

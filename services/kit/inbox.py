@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Envelope
-from services.kit import telemetry
+from services.kit import failpoints, telemetry
 from services.kit.db import Connection
 
 Claim = tuple[str, UUID]
@@ -29,12 +29,8 @@ DDL = (
     "create index inbox_received_at on inbox (received_at)",
 )
 
-_CLAIM = text(
-    "insert into inbox (consumer, event_id) values (:consumer, :event_id)"
-    " on conflict do nothing returning 1"
-)
 # In one order, so that two who claim the same messages cannot wait for each other.
-_CLAIM_ALL = text(
+_CLAIM = text(
     """
     insert into inbox (consumer, event_id)
     select consumer, event_id
@@ -71,28 +67,24 @@ class Delivery:
     async def transaction(self) -> AsyncIterator[Connection]:
         """The transaction that acts on this message, once: it claims the inbox row first."""
         async with self.engine.begin() as connection:
-            news = await claim(connection, consumer=self.consumer, event_id=self.envelope.id)
-            if not news:
+            if not await claim(connection, [self.claim]):
                 raise AlreadyHandled
             yield connection
+            await failpoints.reach("after_effect_before_commit")
 
 
-async def claim(connection: Connection, *, consumer: str, event_id: UUID) -> bool:
-    """Take a message for this transaction; False if it was handled before.
+async def claim(connection: Connection, claims: Collection[Claim]) -> set[Claim]:
+    """Take messages for this transaction; those that were not handled before.
 
     A second delivery that arrives at the same time waits here until the first has committed.
     """
-    claimed = await connection.execute(_CLAIM, {"consumer": consumer, "event_id": event_id})
-    return claimed.one_or_none() is not None
-
-
-async def claim_all(connection: Connection, claims: Collection[Claim]) -> set[Claim]:
-    """Take messages for this transaction; those that were not handled before."""
     wanted = {
         "consumers": [consumer for consumer, _ in claims],
         "event_ids": [event_id for _, event_id in claims],
     }
-    return {(row.consumer, row.event_id) for row in await connection.execute(_CLAIM_ALL, wanted)}
+    claimed = await connection.execute(_CLAIM, wanted)
+    await failpoints.reach("after_inbox_insert")
+    return {(row.consumer, row.event_id) for row in claimed}
 
 
 async def forget_old(connection: Connection) -> int:

@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+from services.kit import failpoints
 from services.kit.db import create_unpooled_engine
 
 SERVICES = Path(__file__).parents[1]
@@ -50,4 +51,5 @@ def _current(connection: Connection, service: str) -> str | None:
 
 
 if __name__ == "__main__":
+    failpoints.arm()
     asyncio.run(upgrade(sys.argv[1], os.environ["DATABASE_URL"]))

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from contracts.message import Command, Envelope, Event, Message
-from services.kit import telemetry
+from services.kit import failpoints, telemetry
 from services.kit.db import Connection, uuid7
 from services.kit.problems import Unavailable
 
@@ -117,7 +117,9 @@ async def write(connection: Connection, said: Sequence[Said]) -> None:
         "routing_keys": [one.routing_key for one in said],
         "payloads": [one.envelope.model_dump_json() for one in said],
     }
+    await failpoints.reach("before_outbox_insert")
     await connection.execute(_INSERT, rows)
+    await failpoints.reach("after_outbox_insert")
 
 
 def _said(

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import bus, telemetry
+from services.kit import bus, failpoints, telemetry
 from services.kit.db import create_unpooled_engine
 from services.kit.outbox import SHARDS
 from services.kit.settings import load
@@ -87,6 +87,7 @@ async def drain(connection: AsyncConnection, broker: RabbitBroker, shards: Seque
     if not lanes:
         return 0
     results = await asyncio.gather(*(_publish_lane(broker, lane) for lane in lanes.values()))
+    await failpoints.reach("after_confirm_before_commit")
     done = [row_id for published, _ in results for row_id in published]
     if done:
         await connection.execute(_DONE, {"ids": done})
@@ -104,6 +105,7 @@ async def _lead(connection: AsyncConnection, broker: RabbitBroker) -> None:
         if len(led) < SHARDS and loop.time() >= lead_again_at:
             led += [s for s in range(SHARDS) if s not in led and await _locks(connection, s)]
             lead_again_at = loop.time() + LEAD_RETRY_S * (0.5 + random.random())  # noqa: S311
+            await failpoints.reach("on_relay_leads")
         if led and await drain(connection, broker, led):
             idle_s = IDLE_MIN_S
             continue
@@ -121,7 +123,9 @@ async def _publish_lane(
     published: list[int] = []
     for row in lane:
         try:
+            await failpoints.reach("before_publish")
             await _publish(broker, row)
+            await failpoints.reach("after_publish_before_mark")
         except Exception as error:  # noqa: BLE001  # whatever it is, the rest of the lane waits
             return published, {"id": row.id, "error": repr(error)}
         published.append(row.id)

@@ -6,6 +6,8 @@ from typing import Literal, TypeVar
 from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.kit import failpoints
+
 SECRET_LENGTH_MIN = 24
 GUESSABLE = ("changeme", "guest", "password", "postgres", "secret", "example")
 
@@ -41,6 +43,7 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 def load(settings: type[Settings]) -> Settings:
     """Read the environment, or end the process with one sentence that names every fault."""
+    failpoints.arm()
     try:
         return settings()
     except ValidationError as error:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from contracts.processing.v1 import CheckResult, JobStarted, StartAttempt
-from services.kit import outbox, telemetry
+from services.kit import failpoints, outbox, telemetry
 from services.kit.db import Connection
 from services.kit.outbox import order
 from services.processing import costs, jobs
@@ -246,6 +246,7 @@ async def finish(connection: Connection, runs: Sequence[Run]) -> set[UUID]:
         "outputs": [run.output.model_dump_json() if run.output else None for run in by_id.values()],
     }
     finished = (await connection.execute(_FINISH, told)).all()
+    await failpoints.reach("mid_finish")
     of_job = {attempt.job_id: attempt for attempt in finished}
     said: list[outbox.Said] = []
     for job in await jobs.move_all(connection, list(of_job), to="CHECKING", among="RUNNING"):
@@ -284,6 +285,7 @@ async def fail(
     )
     if not failed:
         return
+    await failpoints.reach("mid_attempt_failure")
     if await _is_worth_another(connection, failed, fault):
         avoid = attempt.endpoint if fault in ELSEWHERE else None
         await jobs.try_again(connection, attempt.job_id, avoid_endpoint=avoid)

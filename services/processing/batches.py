@@ -17,7 +17,7 @@ from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit import outbox
+from services.kit import failpoints, outbox
 from services.kit.db import Connection, uuid7
 from services.kit.problems import NotFound
 from services.processing import accounts, jobs, orders
@@ -65,6 +65,7 @@ async def settle(engine: AsyncEngine, holds: Holds, batch: Batch) -> None:
     async with engine.connect() as connection:
         query = sa.select(jobs_table.c.id).where(jobs_table.c.batch_id == batch.id)
         job_ids = list((await connection.scalars(query.order_by(jobs_table.c.id))).all())
+    await failpoints.reach("after_batch_insert")
     outcome = await holds.place_batch(
         batch.id,
         job_ids,
@@ -72,6 +73,7 @@ async def settle(engine: AsyncEngine, holds: Holds, batch: Batch) -> None:
         amount=batch.price,
         reason=KINDS[batch.kind].title,
     )
+    await failpoints.reach("after_batch_hold_commit")
     dead: Sequence[UUID] = ()
     async with engine.begin() as connection:
         if isinstance(outcome, Short):
@@ -105,6 +107,7 @@ async def cancel(connection: Connection, batch_id: UUID, *, account_id: UUID) ->
     undone = await connection.execute(_LOCK_UNDONE, {"batch_id": batch_id, "undone": list(UNDONE)})
     for job in undone.all():
         await jobs.cancel(connection, job.id, account_id=account_id)
+        await failpoints.reach("mid_batch_cancel")
 
 
 def _kind_of(order: orders.Order) -> Kind:

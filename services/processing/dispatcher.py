@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.kit import inbox, telemetry
+from services.kit import failpoints, inbox, telemetry
 from services.kit.client import ServiceClient
 from services.kit.db import create_engine, create_unpooled_engine
 from services.kit.settings import load
@@ -143,6 +143,7 @@ async def lead(url: str, duties: Duties) -> None:
             async with unpooled.connect() as connection:
                 if await _leads(connection, duties.endpoint):
                     log.info("dispatcher.leads", endpoint=duties.endpoint, slots=duties.slots)
+                    await failpoints.reach("on_leader_change")
                     await _do_duties(connection, duties)
         except Exception as error:  # noqa: BLE001  # a killed Postgres raises from many families
             log.warning("dispatcher.interrupted", error=repr(error)[:200])

@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from contracts.message import Tier
-from services.kit import telemetry
+from services.kit import failpoints, telemetry
 from services.kit.db import Connection, uuid7
 from services.processing import attempts, budgets
 from services.processing.budgets import Limits
@@ -187,6 +187,7 @@ async def _start_in(
                 connection, account_id=turn.account_id, tier=tier, usd=usd, limits=limits
             )
             if isinstance(reserved, date):
+                await failpoints.reach("after_reserve_before_start")
                 await _start(
                     connection,
                     turn,
@@ -196,6 +197,7 @@ async def _start_in(
                     runs_at_most_s=runs_at_most_s,
                     usd=usd,
                 )
+                await failpoints.reach("after_start_before_commit")
                 return UUID(str(turn.job_id))
             if not reserved.startswith("account:"):
                 return None

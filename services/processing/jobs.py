@@ -28,7 +28,7 @@ from contracts.processing.v1 import (
     JobQueued,
     JobRejected,
 )
-from services.kit import outbox, telemetry
+from services.kit import failpoints, outbox, telemetry
 from services.kit.db import Connection
 from services.kit.outbox import say
 from services.kit.problems import NotFound
@@ -214,6 +214,7 @@ async def cancel(connection: Connection, job_id: UUID, *, account_id: UUID) -> N
     if cancelled is None:
         state = (await _get(connection, job.id)).state
         raise JobEnded(state=state.lower())
+    await failpoints.reach("mid_cancel")
     await say(connection, JobCancelled(**_about(cancelled)), about=job_id)
     await _stop_attempts(connection, job_id)
 

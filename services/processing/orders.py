@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit import outbox
+from services.kit import failpoints, outbox
 from services.kit.db import uuid7
 from services.kit.problems import NotFound, Unavailable
 from services.processing import accounts, jobs
@@ -131,9 +131,11 @@ async def place(
 
 async def settle(engine: AsyncEngine, holds: Holds, job: jobs.Job) -> jobs.Job:
     """Ask credits for the hold of a PENDING_HOLD job, write down the answer; the job after it."""
+    await failpoints.reach("after_job_insert")
     outcome = await holds.place(
         job.id, account_id=job.account_id, amount=job.price, reason=KINDS[job.kind].title
     )
+    await failpoints.reach("after_hold_commit")
     async with engine.begin() as connection:
         match outcome:
             case "placed":

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit import telemetry
+from services.kit import failpoints, telemetry
 from services.kit.coalescing import Coalesced
 from services.kit.db import Connection
 from services.kit.storage import NoSuchObject, Storage
@@ -69,6 +69,8 @@ class Poller:
                 "cold_start_within": attempts.COLD_START_WITHIN,
             }
             due = (await connection.execute(_TAKE_DUE, batch)).all()
+        if due:
+            await failpoints.reach("after_poll_lease")
         await asyncio.gather(*(self._follow_safely(attempt) for attempt in due))
         return len(due)
 
@@ -166,6 +168,7 @@ class Poller:
             await self._finish(attempt, None, None)
 
     async def _finish(self, attempt: Due, output: Any, gpu_seconds: float | None) -> None:
+        await failpoints.reach("after_result_put_before_row")
         if not await self._finished(Run(attempt, output, gpu_seconds)):
             await self._storage.delete(attempt.result_key)
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.processing.v1 import PhotoPrepared, PhotoUnusable, PreparePhoto
 from contracts.uploads.v1 import PhotoAccepted
+from services.kit import failpoints
 from services.kit.db import Connection
 from services.kit.outbox import order, say
 from services.kit.storage import NoSuchObject, ObjectTooLarge, Storage
@@ -76,6 +77,7 @@ async def forget(connection: Connection, photo_id: UUID, *, account_id: UUID) ->
     await connection.execute(
         tombstone.on_conflict_do_update(index_elements=[preparations.c.photo_id], set_=gone)
     )
+    await failpoints.reach("mid_forget")
     await jobs.fail_waiting_for(
         connection, photo_id, code="photo-deleted", detail="The photo was deleted."
     )
@@ -103,6 +105,7 @@ class Preparer:
                 if await self._count_crash(command.photo_id) < CRASHES_MAX:
                     raise
                 facts = {"code": "file-damaged", "detail": "The file cannot be read."}
+        await failpoints.reach("after_master_put_before_row")
         async with transaction() as connection:
             if "code" in facts or "width" not in facts:
                 known = await _refuse(connection, command, facts)

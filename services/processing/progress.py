@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from contracts.processing.v1 import BatchFinished
+from services.kit import failpoints
 from services.kit.db import Connection
 from services.kit.outbox import say
 from services.processing.models import batches
@@ -42,6 +43,7 @@ async def job_ended(connection: Connection, job: Row[Any]) -> None:
     batch = ended.one()
     if batch.unfinished or batch.state == "REJECTED":
         return
+    await failpoints.reach("mid_batch_end")
     done = (await counts(connection, [batch.id]))[batch.id].get("completed")
     event = BatchFinished(
         batch_id=batch.id,

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit import inbox
+from services.kit import failpoints, inbox
 from services.kit.coalescing import Coalesced
 from services.kit.inbox import Delivery
 from services.kit.storage import NoSuchObject, ObjectTooLarge, Storage
@@ -71,14 +71,18 @@ class Checker:
             if await self._count_crash(attempt_id) < CRASHES_MAX:
                 raise
             refusal = "the result cannot be decoded"
+        await failpoints.reach("after_check_before_complete")
+        is_delivered = False
         if facts is not None:
             result = jobs.Result(waiting.job_id, waiting.result_key, _result(waiting, facts))
-            if await self._complete((delivery, result)):
-                return
+            is_delivered = await self._complete((delivery, result))
         else:
             log.warning("result.refused", attempt_id=str(attempt_id), reason=refusal)
             async with delivery.transaction() as connection:
                 await attempts.fail(connection, waiting, "quality", str(refusal)[:500])
+        await failpoints.reach("after_row_before_capture")
+        if is_delivered:
+            return
         await self._drop_unwanted(attempt_id)
 
     async def _complete_together(
@@ -86,7 +90,7 @@ class Checker:
     ) -> list[bool]:
         """Complete the jobs of all these results; which of them were."""
         async with self._engine.begin() as connection:
-            await inbox.claim_all(connection, {delivery.claim for delivery, _ in checked})
+            await inbox.claim(connection, {delivery.claim for delivery, _ in checked})
             completed = await jobs.complete(connection, [result for _, result in checked])
         return [result.job_id in completed for _, result in checked]
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit import inbox
+from services.kit import failpoints, inbox
 from services.kit.coalescing import Coalesced
 from services.kit.inbox import Delivery
 from services.kit.storage import Storage
@@ -76,6 +76,7 @@ class Submitter:
             async with delivery.transaction():
                 return
         breaker = self._breakers[attempt.endpoint]
+        await failpoints.reach("before_runpod_submit")
         try:
             runpod_job_id = await self._run(attempt)
         except BadRequest as error:
@@ -96,6 +97,7 @@ class Submitter:
                     await endpoints.pause(connection, attempt.endpoint, str(error))
         else:
             breaker.succeed()
+            await failpoints.reach("after_runpod_submit_before_save")
             await self._record((delivery, attempt, runpod_job_id))
 
     async def _begin_together(self, attempt_ids: Sequence[UUID]) -> list[Attempt | None]:
@@ -124,7 +126,7 @@ class Submitter:
         self, taken: Sequence[tuple[Delivery, Attempt, str]]
     ) -> Sequence[None]:
         async with self._engine.begin() as connection:
-            await inbox.claim_all(connection, {delivery.claim for delivery, _, _ in taken})
+            await inbox.claim(connection, {delivery.claim for delivery, _, _ in taken})
             await attempts.submitted(connection, [(attempt, id_) for _, attempt, id_ in taken])
         return [None] * len(taken)
 

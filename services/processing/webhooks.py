@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import text
 
+from services.kit import failpoints
 from services.kit.http import Transaction
 from services.kit.problems import NotFound
 from services.processing.attempts import signature
@@ -44,5 +45,6 @@ async def hear(
     expected = signature(request.app.state.webhook_secret, attempt_id)
     if not hmac.compare_digest(sig.encode(), expected.encode()):
         raise NotFound
+    await failpoints.reach("before_hint")
     await connection.execute(_HINT, {"attempt_id": attempt_id, "runpod_job_id": told.id})
     return {}

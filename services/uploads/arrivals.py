@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.kit import failpoints
 from services.kit.problems import Problem, Unavailable
 from services.kit.storage import NoSuchObject, Storage
 from services.uploads import photos
@@ -103,6 +104,7 @@ async def _judge(
             log.info("photo.rejected", photo_id=str(photo.id), code=refusal.code)
             await remove_at_once(engine, storage, judged)
         return judged
+    await failpoints.reach("after_look_before_accept")
     async with engine.begin() as connection:
         return await photos.accept(connection, photo.id, facts=facts, quad=quad)
 

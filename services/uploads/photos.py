@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from contracts.processing.v1 import PhotoPrepared
 from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted, PhotoReady, PhotoRejected
-from services.kit import outbox
+from services.kit import failpoints, outbox
 from services.kit.db import Connection, uuid7
 from services.kit.problems import NotFound
 from services.uploads.errors import PhotoTooLarge
@@ -221,6 +221,7 @@ async def make_ready(connection: Connection, prepared: PhotoPrepared) -> Photo |
         sweep_at=sa.func.now() + SWEEP_AFTER,
     )
     if photo:
+        await failpoints.reach("mid_ready")
         ready = PhotoReady(
             photo_id=photo.id,
             account_id=photo.account_id,

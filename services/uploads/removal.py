@@ -9,7 +9,7 @@ import asyncio
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit import inbox
+from services.kit import failpoints, inbox
 from services.kit.storage import Storage
 from services.uploads import photos
 from services.uploads.models import State
@@ -36,6 +36,7 @@ async def sweep(engine: AsyncEngine, storage: Storage) -> int:
     for _ in range(BATCHES_PER_SWEEP_MAX):
         async with engine.begin() as connection:
             due = await photos.due(connection, limit=BATCH)
+        await failpoints.reach("on_uploads_sweep")
         for photo in due:
             await _end(engine, storage, photo)
         total += len(due)
@@ -69,6 +70,8 @@ async def _end(engine: AsyncEngine, storage: Storage, photo: Photo) -> None:
 
 
 async def _remove(engine: AsyncEngine, storage: Storage, photo: Photo) -> None:
+    await failpoints.reach("before_original_delete")
     await storage.delete(*photo.keys_not_to_keep)
+    await failpoints.reach("after_original_delete")
     async with engine.begin() as connection:
         await photos.removed(connection, photo)

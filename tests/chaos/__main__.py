@@ -1,4 +1,4 @@
-"""One chaos run: `make chaos minutes=2 seed=1`.
+"""One chaos run: `make chaos minutes=2 seed=1`, or `make chaos only=failpoints`.
 
 Starts a stack of its own with every program twice, lets seeded users work while a nemesis strikes,
 waits for quiet, and lets the checker prove that nothing was lost, doubled, stuck or wrongly

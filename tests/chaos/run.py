@@ -26,7 +26,7 @@ from tests.chaos.links import Links, open_links
 from tests.chaos.listening import Listener
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.recovery import longest_outage_s, percentile, recoveries_s
-from tests.chaos.workload import User
+from tests.chaos.workload import PHOTOS_MIN, User
 from tests.chaos.world import World
 from tests.journeys import people
 
@@ -40,7 +40,7 @@ class Scale:
     """How much happens at once, and how densely the faults come."""
 
     users: int = 40
-    photos_min: int = 3
+    photos_min: int = PHOTOS_MIN
     """With fewer photos a user uploads one before anything else."""
 
     copies: int = schedule.COPIES
@@ -90,7 +90,7 @@ def run(
 async def _run(
     home: Home, faults: Sequence[schedule.Fault], *, seed: int, scale: Scale
 ) -> dict[str, Any]:
-    await _local("clean", home)
+    await local("clean", home)
     with open_disks(home.data) as disks:
         async with open_links(home) as links, _stack(home, links, scale) as stack:
             history = History(home.folder / f"history-{seed}.jsonl")
@@ -103,17 +103,25 @@ async def _run(
 
 
 @asynccontextmanager
-async def _stack(home: Home, links: Links, scale: Scale) -> AsyncIterator[dict[str, Any]]:
-    through = json.dumps({name: link.port for name, link in links.items()})
-    await _local(
-        "up", home, "--any-port", "--detach", f"--copies={scale.copies}",
-        f"--workers={scale.workers}", f"--gpu-slots={scale.gpu_slots}", f"--through={through}",
-        f"--rabbitmq-nodes={scale.rabbitmq_nodes}", "--clocks",
-    )  # fmt: skip
+async def standing(home: Home, *options: str) -> AsyncIterator[dict[str, Any]]:
+    """A stack in this home, for as long as the block lasts."""
+    await local("up", home, *options)
     try:
         yield home.state()
     finally:
-        await _local("down", home)
+        await local("down", home)
+
+
+@asynccontextmanager
+async def _stack(home: Home, links: Links, scale: Scale) -> AsyncIterator[dict[str, Any]]:
+    through = json.dumps({name: link.port for name, link in links.items()})
+    options = (
+        "--any-port", "--detach", f"--copies={scale.copies}",
+        f"--workers={scale.workers}", f"--gpu-slots={scale.gpu_slots}", f"--through={through}",
+        f"--rabbitmq-nodes={scale.rabbitmq_nodes}", "--clocks",
+    )  # fmt: skip
+    async with standing(home, *options) as stack:
+        yield stack
 
 
 async def _play(
@@ -237,7 +245,8 @@ def _finished_s(world: World, history: History) -> list[float]:
     return [moment.timestamp() - history.began_at for moment in finished]
 
 
-async def _local(command: str, home: Home, *options: str) -> None:
+async def local(command: str, home: Home, *options: str) -> None:
+    """Run one command of the local stack; raises when it fails."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "deploy.local", command, "--home", str(home.folder), *options),
         stdout=asyncio.subprocess.DEVNULL,

@@ -30,7 +30,7 @@ WAITING_S = (0.5, 2.0)
 
 KINDS = ("restore", "restore", "restore", "colourize", "restore_colourize")
 SIDES = (48, 96)
-PHOTOS_MAX = 12
+PHOTOS_MIN, PHOTOS_MAX = 3, 12
 BATCH_PHOTOS = (3, 12)
 UNDONE_MAX = 16
 CANCELLED = 0.08
@@ -68,7 +68,7 @@ class User:
         rng: random.Random,
         billing: AsyncEngine,
         *,
-        photos_min: int,
+        photos_min: int = PHOTOS_MIN,
     ) -> None:
         self._stack, self._history, self._rng, self._billing = stack, history, rng, billing
         self._photos_min = photos_min
@@ -150,7 +150,7 @@ class User:
         job = await self._recorded(
             "order",
             self.client.jobs.create(order.kind, order.photo_ids, idempotency_key=order.key),
-            lambda job: {"job": str(job.id), "said": _unchanging(job)},
+            lambda job: {"job": str(job.id), "said": unchanging(job)},
             key=order.key,
         )
         if job and is_new:
@@ -162,7 +162,7 @@ class User:
         batch = await self._recorded(
             "batch",
             self.client.batches.create(order.kind, order.photo_ids, idempotency_key=order.key),
-            lambda batch: {"batch": str(batch.id), "said": _unchanging(batch)},
+            lambda batch: {"batch": str(batch.id), "said": unchanging(batch)},
             key=order.key,
         )
         if batch is None or not is_new:
@@ -259,7 +259,7 @@ class User:
         return str(UUID(int=self._rng.getrandbits(128), version=4))
 
 
-def _unchanging(answer: Job | Batch) -> str:
+def unchanging(answer: Job | Batch) -> str:
     """What every answer to one order has to say alike, however often it is sent."""
     said = answer.model_dump(mode="json", include={"id", "kind", "note", "price", "created_at"})
     return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()[:16]

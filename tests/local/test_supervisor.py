@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from deploy.local import armed
 from deploy.local.home import Home
 from deploy.local.process import Process
 from deploy.local.supervisor import STOP_BUDGET_S, Supervisor
@@ -83,6 +84,23 @@ async def test_a_killed_program_is_started_again(tmp_path: Path) -> None:
         await eventually(lambda: story(tmp_path).count("relay begins") == 2)
 
         assert supervisor.running["relay"].pid != first
+
+
+async def test_a_program_is_armed_for_its_next_start_only(tmp_path: Path) -> None:
+    tells = PROGRAM.replace('note("begins")', 'note(os.environ.get("REKINDLE_FAILPOINT"))')
+    telling = Process(
+        name="relay",
+        command=(sys.executable, "-c", f"import os\n{tells}", "relay", str(tmp_path)),
+        environment=dict(os.environ),
+    )
+    async with supervised(tmp_path, telling) as supervisor:
+        armed.arm(supervisor.home, "relay", "before_publish:exit")
+        os.kill(supervisor.running["relay"].pid, signal.SIGKILL)
+        await eventually(lambda: len(story(tmp_path)) == 2)
+        os.kill(supervisor.running["relay"].pid, signal.SIGKILL)
+        await eventually(lambda: len(story(tmp_path)) == 3)
+
+    assert story(tmp_path)[:3] == ["relay None", "relay before_publish:exit", "relay None"]
 
 
 async def test_one_that_does_not_listen_is_killed_in_time(tmp_path: Path) -> None:
