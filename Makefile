@@ -37,8 +37,8 @@ run: setup ## Start everything and restore one photo [PHOTO=file] [KIND=restore|
 test: setup ## Run every test [only=unit|rabbit4|<folder of tests/>]
 	@$(VENV)/python -m pytest $(SELECTION)
 
-chaos: setup ## Torment a stack of its own and prove that nothing went wrong [minutes=2] [seed=1]
-	@$(VENV)/python -m tests.chaos --minutes $(or $(minutes),2) --seed $(or $(seed),1)
+chaos: setup ## Torment a stack of its own and prove that nothing went wrong [minutes=2] [seed=1] [only=failpoints]
+	@$(VENV)/python -m tests.chaos --only "$(only)" --minutes $(or $(minutes),2) --seed $(or $(seed),1)
 
 fairness: setup ## Play an hour of generated traffic: who waits how long, and is it fair? [minutes=60] [seed=1]
 	@$(VENV)/python -m tests.fairness --minutes $(or $(minutes),60) --seed $(or $(seed),1)

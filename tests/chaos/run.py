@@ -71,7 +71,7 @@ def run(*, seed: int, faults_s: float, scale: Scale = FULL) -> dict[str, Any]:
 
 
 async def _run(home: Home, *, seed: int, faults_s: float, scale: Scale) -> dict[str, Any]:
-    await _local("clean", home)
+    await local("clean", home)
     with open_disks(home.data) as disks:
         async with open_links(home) as links, _stack(home, links, scale) as stack:
             history = History(home.folder / f"history-{seed}.jsonl")
@@ -85,16 +85,24 @@ async def _run(home: Home, *, seed: int, faults_s: float, scale: Scale) -> dict[
 
 
 @asynccontextmanager
-async def _stack(home: Home, links: Links, scale: Scale) -> AsyncIterator[dict[str, Any]]:
-    through = json.dumps({name: link.port for name, link in links.items()})
-    await _local(
-        "up", home, "--any-port", "--detach", f"--copies={schedule.COPIES}",
-        f"--workers={scale.workers}", f"--gpu-slots={scale.gpu_slots}", f"--through={through}",
-    )  # fmt: skip
+async def standing(home: Home, *options: str) -> AsyncIterator[dict[str, Any]]:
+    """A stack in this home, for as long as the block lasts."""
+    await local("up", home, *options)
     try:
         yield home.state()
     finally:
-        await _local("down", home)
+        await local("down", home)
+
+
+@asynccontextmanager
+async def _stack(home: Home, links: Links, scale: Scale) -> AsyncIterator[dict[str, Any]]:
+    through = json.dumps({name: link.port for name, link in links.items()})
+    options = (
+        "--any-port", "--detach", f"--copies={schedule.COPIES}",
+        f"--workers={scale.workers}", f"--gpu-slots={scale.gpu_slots}", f"--through={through}",
+    )  # fmt: skip
+    async with standing(home, *options) as stack:
+        yield stack
 
 
 async def _play(
@@ -209,7 +217,8 @@ def _finished_s(world: World, history: History) -> list[float]:
     return [moment.timestamp() - history.began_at for moment in finished]
 
 
-async def _local(command: str, home: Home, *options: str) -> None:
+async def local(command: str, home: Home, *options: str) -> None:
+    """Run one command of the local stack; raises when it fails."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "deploy.local", command, "--home", str(home.folder), *options),
         stdout=asyncio.subprocess.DEVNULL,

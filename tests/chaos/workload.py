@@ -139,7 +139,7 @@ class User:
         job = await self._recorded(
             "order",
             self.client.jobs.create(order.kind, order.photo_ids, idempotency_key=order.key),
-            lambda job: {"job": str(job.id), "said": _unchanging(job)},
+            lambda job: {"job": str(job.id), "said": unchanging(job)},
             key=order.key,
         )
         if job and is_new:
@@ -151,7 +151,7 @@ class User:
         batch = await self._recorded(
             "batch",
             self.client.batches.create(order.kind, order.photo_ids, idempotency_key=order.key),
-            lambda batch: {"batch": str(batch.id), "said": _unchanging(batch)},
+            lambda batch: {"batch": str(batch.id), "said": unchanging(batch)},
             key=order.key,
         )
         if batch is None or not is_new:
@@ -248,7 +248,7 @@ class User:
         return str(UUID(int=self._rng.getrandbits(128), version=4))
 
 
-def _unchanging(answer: Job | Batch) -> str:
+def unchanging(answer: Job | Batch) -> str:
     """What every answer to one order has to say alike, however often it is sent."""
     said = answer.model_dump(mode="json", include={"id", "kind", "note", "price", "created_at"})
     return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()[:16]
