@@ -15,7 +15,7 @@ from bench import peer_process
 from bench.options import JOBS, ROUNDS, Options
 from deploy.local.trouble import StackError, plain_words
 
-NAMES = ("saga", "client", "relay", "gateway", "stream")
+NAMES = ("saga", "client", "relay", "gateway", "stream", "growth")
 
 
 def main() -> int:
