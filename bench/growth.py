@@ -160,6 +160,7 @@ class _Bench:
         async with self._billing.begin() as connection:
             await connection.execute(text("delete from outbox"))
             await connection.execute(_FILL_OUTBOX, {"rows": rows})
+            await connection.execute(text("analyze outbox"))
 
     async def end_runs(self) -> None:
         """Let what was started end."""
