@@ -5,6 +5,7 @@ import re
 import resource
 import time
 from collections.abc import Callable, Sequence
+from typing import cast
 
 FILES_EACH_SIDE = 12_000
 OPENED_AT_ONCE = 64
@@ -30,9 +31,8 @@ class Listener(asyncio.Protocol):
         self.heard = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._asked)
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.write(self._asked)
 
     def data_received(self, data: bytes) -> None:
         self.last_at = time.perf_counter()
@@ -83,8 +83,7 @@ async def open_slow(port: int, asked: bytes) -> asyncio.Transport:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=SLOW_BUFFER_BYTES)
     writer.write(asked)
     assert b" 200 " in await reader.readuntil(b"\r\n")
-    transport = writer.transport
-    assert isinstance(transport, asyncio.Transport)
+    transport = cast(asyncio.Transport, writer.transport)
     transport.pause_reading()
     return transport
 
