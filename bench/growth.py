@@ -37,7 +37,7 @@ from services.processing.orders import Order
 
 SIZES = (1, 10, 100)
 QUEUED, FINISHED, UNSENT = 1_000, 10_000, 500
-OPERATIONS = 100
+OPERATIONS = 200
 ENDPOINT, SLOTS = "gpu", 500
 PARTS = (*local.SERVERS, "billing", "credits")
 GOAL = 1.2
@@ -100,6 +100,8 @@ async def measure(options: Options) -> Report:
                         costs.setdefault(name, {}).setdefault(size, []).append(cpu_us)
                         waits.setdefault(name, {}).setdefault(size, []).append(p50_ms)
                 await bench.end_runs()
+        counted = ", ".join(f"{table} {found:,}" for table, found in rows.counted.items())
+        report.notes.append(f"Rows counted at {SIZES[-1]}x: {counted}; queued {QUEUED * size:,}.")
         await bench.explain(report)
         await bench.close()
     for name, by_size in costs.items():
