@@ -43,8 +43,8 @@ chaos: setup ## Torment a stack of its own and prove that nothing went wrong [mi
 fairness: setup ## Play an hour of generated traffic: who waits how long, and is it fair? [minutes=60] [seed=1]
 	@$(VENV)/python -m tests.fairness --minutes $(or $(minutes),60) --seed $(or $(seed),1)
 
-bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600]
-	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600)
+bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600] [watch=dispatcher,…]
+	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600) --watch "$(watch)"
 
 ##@ The running stack
 

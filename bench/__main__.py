@@ -15,7 +15,7 @@ from bench import peer_process
 from bench.options import JOBS, ROUNDS, Options
 from deploy.local.trouble import StackError, plain_words
 
-NAMES = ("saga",)
+NAMES = ("saga", "client", "relay", "gateway", "stream", "growth")
 
 
 def main() -> int:
@@ -23,27 +23,30 @@ def main() -> int:
     reading.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     reading.add_argument("--rounds", type=int, default=ROUNDS)
     reading.add_argument("--jobs", type=int, default=JOBS, help="per round of the saga")
+    reading.add_argument("--watch", default="", help="of the saga: program,program (py-spy)")
     asked = reading.parse_args()
     if unknown := set(asked.names) - set(NAMES):
         reading.error(f"there is no {', '.join(unknown)}: there is {', '.join(NAMES)}")
-    options = Options(rounds=asked.rounds, jobs=asked.jobs)
+    watched = tuple(filter(None, asked.watch.split(",")))
+    options = Options(rounds=asked.rounds, jobs=asked.jobs, watched=watched)
     try:
         with plain_words():
             peer_process.set_up()
-            for name in asked.names or NAMES:
-                _run(name, options)
+            broken = [fault for name in asked.names or NAMES for fault in _run(name, options)]
     except StackError as trouble:
         print(f"\n{trouble}", file=sys.stderr)
         return 2
-    return 0
+    return int(bool(broken))
 
 
-def _run(name: str, options: Options) -> None:
+def _run(name: str, options: Options) -> list[str]:
     module = importlib.import_module(f"bench.{name}")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         report = runner.run(module.measure(options))
     print(report.table(), flush=True)
     print(f"  {report.write()}", flush=True)
+    broken: list[str] = report.broken
+    return broken
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ ROUNDS, JOBS = 5, 600
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Rounds, each of ours and of the peer in turn; jobs in each round of the saga."""
+    """Rounds of both in turn; for the saga also jobs in each, and which programs are watched."""
 
     rounds: int = ROUNDS
     jobs: int = JOBS
+    watched: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ it did as one line of JSON. Whoever does not is an error: a ratio to nothing say
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -48,10 +48,10 @@ class Peer:
         """Wait until it may be measured; what it says about its preparation."""
         return await self.says()
 
-    async def go(self) -> dict[str, Any]:
-        """Let it do one round; what it did."""
+    async def go(self, order: str = "go") -> dict[str, Any]:
+        """Let it do one round of what it is told; what it did."""
         assert self.process.stdin
-        self.process.stdin.write(b"go\n")
+        self.process.stdin.write(f"{order}\n".encode())
         return await self.says()
 
     async def says(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Peer:
 
 @asynccontextmanager
 async def running(
-    name: str, command: Sequence[str], *, ours: bool = False, **settings: str
+    name: str, command: Sequence[str], settings: Mapping[str, str], *, ours: bool = False
 ) -> AsyncIterator[Peer]:
     """Run `python command…` in the peers' environment (or ours) for as long as the block lasts."""
     python = PROJECT_PYTHON if ours else BENCH_PYTHON

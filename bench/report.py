@@ -57,6 +57,8 @@ class Report:
     title: str
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """What must not be, and so makes the run fail."""
 
     def add(
         self, label: str, values: Sequence[float], unit: str = "", *, goal: Goal | None = None
@@ -74,7 +76,7 @@ class Report:
             numbers = "".join(f"{_shown(value):>12}" for value in shown)
             goal = f"  goal {figure.goal}: {figure.verdict}" if figure.goal else ""
             lines.append(f"{figure.label:{width}}{numbers}  {figure.unit}{goal}".rstrip())
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"  {note}" for note in [*self.notes, *self.broken])])
 
     def write(self) -> Path:
         """For a program: `bench/results/<name>.json`."""
@@ -94,6 +96,7 @@ class Report:
             for figure in self.figures
         ]
         document = {"title": self.title, "figures": figures, "notes": self.notes}
+        document["broken"] = self.broken
         path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         return path
 

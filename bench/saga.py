@@ -20,7 +20,7 @@ from uuid import uuid4
 import aiohttp
 from sqlalchemy import text
 
-from bench import cpu, crowd, local, peer_process
+from bench import cpu, crowd, local, peer_process, spying
 from bench.crowd import Person
 from bench.local import Running
 from bench.options import Options
@@ -148,6 +148,7 @@ async def measure(options: Options) -> Report:
                 await asyncio.sleep(REFILL_S)
                 ours.append(await _our_round(stack, orders, options.jobs))
                 theirs.append(await _celery_round(stack, celery, worker))
+            await _watch(stack, orders, options)
             await orders.close()
     return _report(options, ours, theirs, started_ms, idle, celery_ms=latency_ms)
 
@@ -161,6 +162,18 @@ async def _our_round(stack: Running, orders: Orders, jobs: int) -> Round:
     spent = cpu.spent(programs, before)
     spent.pop("(who orders)")
     return Round({name: s * 1e3 / jobs for name, s in spent.items()}, jobs / wall_s)
+
+
+async def _watch(stack: Running, orders: Orders, options: Options) -> None:
+    """One more round, of which nothing is reported but where programs spend their time."""
+    if not options.watched:
+        return
+    programs = {name: stack.pids[name] for name in options.watched}
+    await asyncio.sleep(REFILL_S)
+    async with spying.watching(programs) as stacks:
+        await _our_round(stack, orders, options.jobs)
+    for file in stacks.values():
+        print(f"\n{spying.summary(file)}", flush=True)
 
 
 async def _celery_round(
@@ -206,16 +219,15 @@ async def _celery(
     stack: Running,
 ) -> AsyncIterator[tuple[peer_process.Peer, peer_process.Peer]]:
     """The producer and the worker, which is two processes under a third."""
-    module, url = "bench.peers.celery_noop", stack.peers_amqp_url
+    module, settings = "bench.peers.celery_noop", {"PEER_AMQP_URL": stack.peers_amqp_url}
+    # It warns of whoever runs it as root, on every start.
+    hushed = {**settings, "PYTHONWARNINGS": "ignore"}
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING")
     work = ("-m", "celery", "-A", module, "worker", "-P", "prefork", "-c", "2", *quiet)
     produce = ("-m", module, str(PEER_JOBS))
     async with (
-        # It warns of whoever runs it as root, on every start.
-        peer_process.running(
-            "celery's worker", work, PEER_AMQP_URL=url, PYTHONWARNINGS="ignore"
-        ) as worker,
-        peer_process.running("celery's producer", produce, PEER_AMQP_URL=url) as producer,
+        peer_process.running("celery's worker", work, hushed) as worker,
+        peer_process.running("celery's producer", produce, settings) as producer,
     ):
         yield producer, worker
 
