@@ -15,8 +15,8 @@ from bench.peers import told
 from contracts.message import Envelope
 from contracts.processing.v1 import CheckResult
 from services.kit import bus, telemetry
-from services.kit.bus import Delivery
 from services.kit.db import uuid7
+from services.kit.inbox import Delivery
 
 WINDOW, PREFETCH = 200, 200
 

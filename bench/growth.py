@@ -209,7 +209,7 @@ class _Bench:
         account_id = _account(number)
         event = JobStarted(job_id=uuid4(), account_id=account_id, version=3, attempt=1)
         async with self._gateway.begin() as connection:
-            await feed.append(connection, account_id, event, time=datetime.now(UTC))
+            await feed.append(connection, [(event, datetime.now(UTC))])
 
     async def _read(self, number: int) -> None:
         async with self._gateway.connect() as connection:
@@ -223,15 +223,18 @@ class _Bench:
 
     async def explain(self, report: Report) -> None:
         """Note how PostgreSQL does each hot statement; none may read a big table to its end."""
-        account = {"account_id": _account(1), "tier": "priority"}
-        turn = {"tier": "priority", "runs_max": 4}
-        head = {**account, "endpoint": ENDPOINT, "led_within": endpoints.LED_WITHIN}
+        account = {"account_id": _account(1), "tier": "priority", "job_id": None}
+        turn = {
+            "tier": "priority",
+            "runs_max": 4,
+            "endpoint": ENDPOINT,
+            "led_within": endpoints.LED_WITHIN,
+        }
         page = {"account_id": _account(1), "after": 1, "page": feed.PAGE}
         hot = (
             ("start: free slots", self._processing, dispatching._RUNNING, {"endpoint": ENDPOINT}),
             ("start: whose turn", self._processing, dispatching._TURN, turn),
-            ("start: head of the lane", self._processing, dispatching._HEAD, head),
-            ("start: end of the turn", self._processing, dispatching._END_TURN, account),
+            ("start: end of the turn", self._processing, dispatching._PASS, account),
             ("due runs", self._processing, polling._TAKE_DUE, _DUE),
             ("feed: read", self._gateway, feed._READ, page),
             ("relay: fetch", self._billing, relay._FETCH, _BATCH),

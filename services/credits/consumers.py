@@ -15,9 +15,9 @@ from contracts.billing.v1 import PlanChanged
 from contracts.message import Message
 from contracts.processing.v1 import JobCancelled, JobCompleted, JobFailed, JobRejected
 from services.credits import accounts, holds
-from services.kit import bus, failpoints, inbox, telemetry
-from services.kit.bus import Heard
+from services.kit import failpoints, inbox, telemetry, together
 from services.kit.db import Connection
+from services.kit.together import Heard
 
 QUEUE = "rk.credits.events"
 PREFETCH = 50
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 def listen(broker: RabbitBroker, engine: AsyncEngine) -> None:
-    bus.listen_together(
+    together.listen(
         broker, engine, queue=QUEUE, prefetch=PREFETCH, messages=(JobCompleted, *RARE), act=act
     )
 

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.catalog import EVENTS_HEARD
 from services.gateway import feed, idempotency, nudges, sessions
 from services.gateway.settings import ConsumerSettings
-from services.kit import bus, failpoints, inbox
-from services.kit.bus import Heard
+from services.kit import bus, failpoints, inbox, together
 from services.kit.db import Connection, create_engine
+from services.kit.together import Heard
 
 QUEUE = "rk.gateway.events"
 PREFETCH = 50
@@ -35,7 +35,7 @@ def attach(broker: RabbitBroker, engine: AsyncEngine) -> None:
         await failpoints.reach("before_nudge")
         await nudges.send(broker, {feed.account_of(message) for message, _ in heard})
 
-    bus.listen_together(
+    together.listen(
         broker,
         engine,
         queue=QUEUE,

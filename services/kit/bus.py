@@ -17,7 +17,7 @@ A handler does its work in `delivery.transaction()`, where the inbox makes redel
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -31,9 +31,8 @@ from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Envelope, Message
-from services.kit import failpoints, inbox, telemetry
-from services.kit.coalescing import Coalesced
-from services.kit.db import Connection, is_transient
+from services.kit import failpoints, telemetry
+from services.kit.db import is_transient
 from services.kit.inbox import AlreadyHandled, Delivery
 
 CONFIRM_TIMEOUT_S = 10
@@ -71,9 +70,6 @@ class NotUnderstood(Exception):  # noqa: N818  # the message is parked, not retr
 
 
 Handler = Callable[[Any, Delivery], Awaitable[None]]
-Heard = tuple[Any, Delivery]
-Act = Callable[[Connection, Sequence[Heard]], Awaitable[None]]
-Then = Callable[[Sequence[Heard]], Awaitable[None]]
 
 
 class RetryMiddleware(BaseMiddleware):
@@ -204,50 +200,6 @@ def listen(
         decoder=_undecoded,
         no_reply=True,
     )(on_delivery)
-
-
-def listen_together(
-    broker: RabbitBroker,
-    engine: AsyncEngine,
-    *,
-    queue: str,
-    prefetch: int,
-    messages: Collection[type[Message]],
-    act: Act,
-    then: Then | None = None,
-) -> None:
-    """Act on what arrives together in one transaction, up to `prefetch` messages at a time."""
-    hear = together(engine, size_max=prefetch, act=act, then=then)
-    handlers = dict.fromkeys(messages, hear)
-    listen(broker, engine, queue=queue, prefetch=prefetch, handlers=handlers)
-
-
-def together(engine: AsyncEngine, *, size_max: int, act: Act, then: Then | None = None) -> Handler:
-    """Let messages that are being handled at the same time share a transaction.
-
-    `act` gets those the inbox did not know, in the order of their arrival. It may be called again
-    with fewer of them, in a new transaction, so it does nothing that a rollback would not undo.
-    `then` is for what may happen only once that is committed, and may be lost.
-    """
-
-    async def work(heard: Sequence[Heard]) -> Sequence[None]:
-        unique = {delivery.claim: (message, delivery) for message, delivery in heard}
-        async with engine.begin() as connection:
-            claimed = await inbox.claim(connection, unique)
-            news = [one for claim, one in unique.items() if claim in claimed]
-            if news:
-                await act(connection, news)
-            await failpoints.reach("after_effects_before_commit")
-        if then and news:
-            await then(news)
-        return [None] * len(heard)
-
-    coalesced = Coalesced(work, size_max=size_max)
-
-    async def hear(message: Message, delivery: Delivery) -> None:
-        await coalesced((message, delivery))
-
-    return hear
 
 
 def read_envelope(body: bytes, message_id: str) -> Envelope:

@@ -46,6 +46,9 @@ DDL = (
     """,
 )
 
+FAILED_INDEX = "create index outbox_failed on outbox (aggregate_id, id) where attempts > 0"
+"""Hardly any row is in it: the relay looks there for what holds back the rest of a lane."""
+
 # In the order of the saying: that is the order in which one aggregate's are published.
 _INSERT = text(
     """

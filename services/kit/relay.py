@@ -27,7 +27,9 @@ from services.kit.outbox import SHARDS
 from services.kit.settings import load
 
 BATCH = 200
-IDLE_MIN_S, IDLE_MAX_S = 0.02, 0.2
+IDLE_S, BUSY_S, BUSY_FOR_S = 0.2, 0.01, 2.0
+"""Who has just said something soon says more: then the pause between two looks is short."""
+
 LEAD_RETRY_S = 2.0
 ERROR_PAUSE_S = 1.0
 
@@ -41,8 +43,8 @@ _FETCH = text(
         payload->>'correlationid' as correlation_id
     from outbox o
     where shard = any(:shards) and not exists (
-        select 1 from outbox earlier
-        where earlier.shard = o.shard and earlier.aggregate_id = o.aggregate_id
+        select from outbox earlier
+        where earlier.attempts > 0 and earlier.aggregate_id = o.aggregate_id
           -- now(), not clock_timestamp(): it must not move while rows are compared.
           and earlier.id <= o.id and earlier.next_attempt_at > now()
     )
@@ -100,17 +102,17 @@ async def drain(connection: AsyncConnection, broker: RabbitBroker, shards: Seque
 async def _lead(connection: AsyncConnection, broker: RabbitBroker) -> None:
     loop = asyncio.get_running_loop()
     led: list[int] = []
-    lead_again_at, idle_s = 0.0, IDLE_MIN_S
+    lead_again_at = busy_until = 0.0
     while True:
         if len(led) < SHARDS and loop.time() >= lead_again_at:
             led += [s for s in range(SHARDS) if s not in led and await _locks(connection, s)]
             lead_again_at = loop.time() + LEAD_RETRY_S * (0.5 + random.random())  # noqa: S311
             await failpoints.reach("on_relay_leads")
         if led and await drain(connection, broker, led):
-            idle_s = IDLE_MIN_S
+            busy_until = loop.time() + BUSY_FOR_S
             continue
-        await asyncio.sleep(idle_s if led else LEAD_RETRY_S)
-        idle_s = min(idle_s * 2, IDLE_MAX_S)
+        pause_s = BUSY_S if loop.time() < busy_until else IDLE_S
+        await asyncio.sleep(pause_s if led else LEAD_RETRY_S)
 
 
 async def _locks(connection: AsyncConnection, shard: int) -> bool:

@@ -31,7 +31,9 @@ from services.processing.runpod import RunPod, RunPodError, open_endpoints
 from services.processing.settings import DispatcherSettings
 
 STATEMENT_TIMEOUT_S = 5
-DISPATCH_EVERY_S = 0.05
+DISPATCH_EVERY_S, BUSY_EVERY_S, BUSY_FOR_S = 0.05, 0.02, 2.0
+"""Where a job has just started the next one is soon asked for: then looks come closer."""
+
 POLL_EVERY_S = 0.075
 SETTLE_EVERY_S = 5.0
 RECONCILE_EVERY_S = 3_600.0
@@ -216,6 +218,8 @@ async def _reconcile(duties: Duties) -> None:
 
 async def _dispatch(connection: AsyncConnection, duties: Duties) -> None:
     """Start what may start. An error here ends the leadership: the lock may be gone."""
+    loop = asyncio.get_running_loop()
+    busy_until = 0.0
     while True:
         async with connection.begin():
             started = await start_next(
@@ -223,8 +227,9 @@ async def _dispatch(connection: AsyncConnection, duties: Duties) -> None:
             )
         if started:
             log.info("job.started", job_id=str(started))
+            busy_until = loop.time() + BUSY_FOR_S
         else:
-            await asyncio.sleep(DISPATCH_EVERY_S)
+            await asyncio.sleep(BUSY_EVERY_S if loop.time() < busy_until else DISPATCH_EVERY_S)
 
 
 async def _keep(duty: Callable[[], Awaitable[object]], *, every_s: float) -> None:

@@ -17,8 +17,8 @@ KIT = sorted(path for path in Path("services/kit").glob("*.py") if path.stem != 
 
 LINES_PER_MODULE = 400
 LINES_PER_FUNCTION = 60
-MODULES_IN_KIT = 16
-LINES_PER_KIT_MODULE = 300
+MODULES_IN_KIT = 17
+LINES_PER_KIT_MODULE = 285
 LINES_PER_README = 60
 
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager", "constants"}

@@ -24,9 +24,10 @@ DELIVERED_TWICE = Edit(
 def no_inbox(service: str) -> Edit:
     """This service acts on a message as often as it comes."""
     return Edit(
-        "services/kit/bus.py",
-        "            if not news:\n",
-        f'            if not news and self.consumer != "rk.{service}.events":\n',
+        "services/kit/together.py",
+        "            news = [one for claim, one in unique.items() if claim in claimed]\n",
+        f'            is_blind = heard[0][1].consumer == "rk.{service}.events"\n'
+        "            news = [one for one in heard if is_blind or one[1].claim in claimed]\n",
     )
 
 
@@ -102,7 +103,7 @@ BUGS = (
                 "services/processing/orders.py",
                 "    outcome = await holds.place(\n",
                 "    async with engine.begin() as connection:\n"
-                "        await jobs.queue(connection, [job.id])\n"
+                "        await jobs.queue(connection, [job])\n"
                 "    outcome = await holds.place(\n",
             ),
         ),
@@ -167,17 +168,10 @@ BUGS = (
             ),
             Edit(
                 "services/kit/outbox.py",
-                "    await connection.execute(\n        _INSERT,\n",
+                "    await connection.execute(_INSERT, rows)\n",
                 "    own = await create_async_engine("
                 "connection.engine.url, poolclass=NullPool).connect()\n"
-                "    await own.execute(\n        _INSERT,\n",
-            ),
-            Edit(
-                "services/kit/outbox.py",
-                '            "payload": json.dumps(envelope.model_dump(mode="json")),\n'
-                "        },\n    )\n",
-                '            "payload": json.dumps(envelope.model_dump(mode="json")),\n'
-                "        },\n    )\n"
+                "    await own.execute(_INSERT, rows)\n"
                 "    await own.commit()\n    await own.close()\n"
                 '    await connection.execute(text("select pg_sleep(0.05)"))\n',
             ),
@@ -240,8 +234,8 @@ BUGS = (
             no_inbox("credits"),
             Edit(
                 "services/credits/holds.py",
-                "sa.update(holds).where(h.job_id == job_id, h.state == old)",
-                "sa.update(holds).where(h.job_id == job_id)",
+                "where job_id = any(:job_ids) and state = 'held'\n",
+                "where job_id = any(:job_ids)\n",
             ),
             Edit(
                 "services/credits/migrations/0001_ledger.py",
@@ -285,6 +279,11 @@ BUGS = (
                 "services/processing/results.py",
                 "                    jobs_table.c.result_key.is_distinct_from("
                 "attempts_table.c.result_key),\n",
+                "",
+            ),
+            Edit(
+                "services/processing/results.py",
+                "        if is_delivered:\n            return\n",
                 "",
             ),
         ),

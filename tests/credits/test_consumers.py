@@ -16,7 +16,7 @@ from contracts.catalog import EVENTS_HEARD
 from contracts.message import Envelope, Event
 from contracts.processing.v1 import JobCancelled, JobCompleted, JobFailed, JobRejected
 from services.credits import consumers
-from services.kit import bus, inbox
+from services.kit import bus, inbox, together
 from services.kit.db import uuid7
 from tests.credits.bank import Bank
 from tests.kit.messages import send
@@ -107,7 +107,7 @@ Hear = Callable[..., Awaitable[None]]
 
 def acting(bank: Bank) -> bus.Handler:
     """What credits does with messages, without a broker."""
-    return bus.together(bank.engine, size_max=consumers.PREFETCH, act=consumers.act)
+    return together.handler(bank.engine, size_max=consumers.PREFETCH, act=consumers.act)
 
 
 async def everything(bank: Bank) -> list[Any]:

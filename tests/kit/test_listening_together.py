@@ -8,9 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.gateway.v1 import AccountOpened
-from services.kit import bus
-from services.kit.bus import Heard
+from services.kit import bus, together
 from services.kit.db import Connection
+from services.kit.together import Heard
 from tests.kit.messages import DEAD, QUEUE, account_opened, depth, running, send, take, until
 
 PREFETCH = 20
@@ -25,7 +25,7 @@ class Consumer:
         self.together: list[list[UUID]] = []
         self.committed: list[UUID] = []
         self.broker = bus.create_broker(amqp_url, name="tests")
-        bus.listen_together(
+        together.listen(
             self.broker, engine, queue=QUEUE, prefetch=PREFETCH, messages=[AccountOpened],
             act=self._act, then=self._then,
         )  # fmt: skip
