@@ -12,11 +12,15 @@ from services.kit.identity import TokenSource
 from tests.billing.conftest import SECRET
 
 TOKENS = TokenSource(issuer="gateway", audience="billing", secret=SECRET)
-ANYBODY = {"authorization": f"Bearer {TOKENS.token(None)}"}
+
+
+def anybody() -> dict[str, str]:
+    """Of a caller that works for no account in particular."""
+    return {"authorization": f"Bearer {TOKENS.token(None)}"}
 
 
 async def test_the_plans_are_those_of_the_product(client: httpx.AsyncClient) -> None:
-    offer = (await client.get("/v1/plans", headers=ANYBODY)).json()
+    offer = (await client.get("/v1/plans", headers=anybody())).json()
 
     shown = [tuple(plan.values()) for plan in offer["plans"]]
     assert list(offer["plans"][0]) == [
@@ -45,14 +49,14 @@ async def test_the_plans_are_those_of_the_product(client: httpx.AsyncClient) -> 
 async def test_settings_change_prices_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, client: httpx.AsyncClient
 ) -> None:
-    before = (await client.get("/v1/plans", headers=ANYBODY)).json()
+    before = (await client.get("/v1/plans", headers=anybody())).json()
     monkeypatch.setenv("PLAN_PRICES_CENTS", '{"remember": 899}')
     monkeypatch.setenv("TOP_UP_PRICES_CENTS", '{"30": 1199}')
 
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(create_app()), base_url="http://billing"
     ) as cheaper:
-        after = (await cheaper.get("/v1/plans", headers=ANYBODY)).json()
+        after = (await cheaper.get("/v1/plans", headers=anybody())).json()
 
     before["plans"][1] |= {"price_monthly_cents": 899, "price_annual_cents": 8990}
     before["top_ups"][1]["price_cents"] = 1199
@@ -78,8 +82,8 @@ async def test_a_price_that_means_nothing_keeps_the_service_from_starting(
 
 async def test_plans_need_a_caller_but_no_account(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/plans")).status_code == 401
-    assert (await client.get("/v1/plans", headers=ANYBODY)).status_code == 200
-    assert (await client.get("/v1/subscription", headers=ANYBODY)).status_code == 401
+    assert (await client.get("/v1/plans", headers=anybody())).status_code == 200
+    assert (await client.get("/v1/subscription", headers=anybody())).status_code == 401
     named = {"authorization": f"Bearer {TOKENS.token(uuid4())}"}
     assert (await client.get("/v1/subscription", headers=named)).status_code == 200
 

@@ -5,7 +5,7 @@ from alembic import op
 from services.kit import outbox
 
 revision = "0002"
-down_revision = "0001"
+down_revision = "gateway_0001"
 
 
 def upgrade() -> None:
