@@ -230,7 +230,7 @@ class _Bench:
             "endpoint": ENDPOINT,
             "led_within": endpoints.LED_WITHIN,
         }
-        page = {"account_id": _account(1), "after": 1, "page": feed.PAGE}
+        page = {"account_ids": [_account(1)], "afters": [1], "page": feed.PAGE}
         hot = (
             ("start: free slots", self._processing, dispatching._RUNNING, {"endpoint": ENDPOINT}),
             ("start: whose turn", self._processing, dispatching._TURN, turn),

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.gateway import api, batches, events, hooks, jobs, login, nudges, openapi, page
+from services.gateway import api, batches, events, feed, hooks, jobs, login, nudges, openapi, page
 from services.gateway.edge import Edge
 from services.gateway.issuer import Issuer
 from services.gateway.limits import Limiter
@@ -61,19 +61,21 @@ def _parts(settings: GatewaySettings) -> Parts:
         settings.oidc_issuer, client_id=settings.oidc_client_id, public_url=settings.public_url
     )
     service = partial(_service, settings)
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        name="gateway",
+        pool_size=settings.database_pool_size,
+    )
     return Parts(
         settings=settings,
-        engine=create_engine(
-            settings.database_url.get_secret_value(),
-            name="gateway",
-            pool_size=settings.database_pool_size,
-        ),
+        engine=engine,
         issuer=issuer,
         verifier=TokenVerifier(
             settings.oidc_issuer, settings.oidc_audience, settings.allowed_clients, issuer.keys
         ),
         limiter=Limiter(factor=settings.rate_limit_factor),
         streams=Streams(streams_max=settings.event_streams_max),
+        feeds=feed.reader(engine),
         uploads=service("uploads"),
         credits=service("credits"),
         processing=service("processing"),

@@ -115,7 +115,8 @@ class _Reading:
     """How far one listener has read."""
 
     def __init__(self, gateway: Parts, account_id: UUID, seen: int | None) -> None:
-        self._engine, self._account_id, self._seen = gateway.engine, account_id, seen
+        self._engine, self._feeds = gateway.engine, gateway.feeds
+        self._account_id, self._seen = account_id, seen
         self._is_placed = self.has_more = False
 
     async def next_chunk(self) -> bytes:
@@ -135,11 +136,11 @@ class _Reading:
 
     async def _read(self) -> bytes:
         chunk, seen = b"", self._seen or 0
-        async with self._engine.connect() as connection:
-            if not self._is_placed:
+        if not self._is_placed:
+            async with self._engine.connect() as connection:
                 seen, has_gap = await feed.place(connection, self._account_id, seen=self._seen)
-                chunk = _about_place(seen, has_gap=has_gap)
-            events = await feed.read(connection, self._account_id, after=seen)
+            chunk = _about_place(seen, has_gap=has_gap)
+        events = await self._feeds((self._account_id, seen))
         for event in events:
             chunk += _event(event.type, event.time, event.data, seq=event.seq)
             seen = event.seq

@@ -11,16 +11,19 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.billing import v1 as billing
 from contracts.credits import v1 as credits_
 from contracts.message import Message
 from contracts.processing import v1 as processing
 from contracts.uploads import v1 as uploads
+from services.kit.coalescing import Coalesced
 from services.kit.db import Connection
 
 KEPT_DAYS = 7
 PAGE = 500
+READ_TOGETHER_MAX = 100
 FORGOTTEN_AT_ONCE_MAX = 5_000
 
 _PHOTO = ("photo_id", "version")
@@ -76,8 +79,16 @@ _APPEND = text(
 _LAST = text("select last_seq from feeds where account_id = :account_id")
 _NEXT = text("select min(seq) from user_events where account_id = :account_id and seq > :seen")
 _READ = text(
-    "select seq, type, time, payload from user_events"
-    " where account_id = :account_id and seq > :after order by seq limit :page"
+    """
+    select asked.number, event.seq, event.type, event.time, event.payload
+    from unnest(cast(:account_ids as uuid[]), cast(:afters as bigint[]))
+        with ordinality asked(account_id, after, number)
+    cross join lateral (
+        select seq, type, time, payload from user_events
+        where account_id = asked.account_id and seq > asked.after order by seq limit :page
+    ) event
+    order by asked.number, event.seq
+    """
 )
 _FORGET = text(
     """
@@ -98,6 +109,10 @@ class FeedEvent:
     type: str
     time: datetime
     data: dict[str, Any]
+
+
+Reader = Coalesced[tuple[UUID, int], list[FeedEvent]]
+"""What follows a number in the feed of an account, read together with what others ask for."""
 
 
 def name_of(message: type[Message]) -> str:
@@ -148,9 +163,32 @@ async def place(connection: Connection, account_id: UUID, *, seen: int | None) -
 
 async def read(connection: Connection, account_id: UUID, *, after: int) -> list[FeedEvent]:
     """The next events after a number, oldest first, at most a page of them."""
-    parameters = {"account_id": account_id, "after": after, "page": PAGE}
-    found = await connection.execute(_READ, parameters)
-    return [FeedEvent(row.seq, row.type, row.time, row.payload) for row in found]
+    return (await read_all(connection, [(account_id, after)]))[0]
+
+
+async def read_all(
+    connection: Connection, asked: Sequence[tuple[UUID, int]]
+) -> list[list[FeedEvent]]:
+    """For each account the next events after its number, as `read` gives them."""
+    parameters = {
+        "account_ids": [account_id for account_id, _ in asked],
+        "afters": [after for _, after in asked],
+        "page": PAGE,
+    }
+    found: list[list[FeedEvent]] = [[] for _ in asked]
+    for row in await connection.execute(_READ, parameters):
+        found[row.number - 1].append(FeedEvent(row.seq, row.type, row.time, row.payload))
+    return found
+
+
+def reader(engine: AsyncEngine) -> Reader:
+    """Read for many streams at once: a nudge may wake thousands, and they all look."""
+
+    async def together(asked: Sequence[tuple[UUID, int]]) -> list[list[FeedEvent]]:
+        async with engine.connect() as connection:
+            return await read_all(connection, asked)
+
+    return Coalesced(together, size_max=READ_TOGETHER_MAX)
 
 
 async def forget_old(connection: Connection) -> int:

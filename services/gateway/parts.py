@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.gateway.feed import Reader
 from services.gateway.issuer import Issuer
 from services.gateway.limits import Limiter
 from services.gateway.settings import GatewaySettings
@@ -24,6 +25,7 @@ class Parts:
     verifier: TokenVerifier
     limiter: Limiter
     streams: Streams
+    feeds: Reader
     uploads: ServiceClient
     credits: ServiceClient
     processing: ServiceClient

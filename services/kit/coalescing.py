@@ -4,13 +4,16 @@ The first item is worked on at once; what arrives meanwhile waits, and goes toge
 is done. So nothing ever waits for a timer, a quiet system does one at a time, and the busier it
 gets, the more each transaction carries: this is what makes a saga of many small steps cheap.
 
-A batch that fails is done again item by item, so that a bad one harms only itself.
+A batch that fails is done again item by item, so that a bad one harms only itself; but not when the
+database is away: then all of them fail at once, and not one after the other.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
+
+from services.kit.db import is_away
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -57,11 +60,13 @@ class Coalesced(Generic[Item, Answer]):
         try:
             answers = await self._work([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001  # it is raised again where it belongs
-            if len(batch) > 1:
+            if len(batch) > 1 and not is_away(error):
                 for one in batch:
                     await self._answer([one])
-            elif not batch[0][1].done():
-                batch[0][1].set_exception(error)
+                return
+            for _, answered in batch:
+                if not answered.done():
+                    answered.set_exception(error)
             return
         for (_, answered), answer in zip(batch, answers, strict=True):
             if not answered.done():

@@ -16,8 +16,9 @@ CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30
 POOL_WAIT_S = 10
 
+CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 RETRIED_SQLSTATES = {
-    *("40001", "40P01"),  # serialization failure, deadlock
+    *CONFLICTS,
     *("57P01", "57P02", "57P03"),  # the server goes down or comes up
     *("53100", "53200", "53300"),  # its disk or memory is full, or it has too many connections
 }
@@ -67,6 +68,14 @@ def is_transient(error: BaseException) -> bool:
         return getattr(original, "sqlstate", None) in RETRIED_SQLSTATES
     return isinstance(
         error, asyncpg.InternalClientError | asyncpg.PostgresConnectionError | NoConnectionFree
+    )
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether whatever else is asked of the same database right now would fail as well."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, OSError | TimeoutError) or (
+        is_transient(error) and state not in CONFLICTS
     )
 
 

@@ -78,12 +78,17 @@ _LOCK = text(
     order by scope for update
     """
 )
-# All of them have something left, or nothing is reserved: then `_LOCK` finds out why.
+# All of them have something left, or nothing is reserved: then `_LOCK` finds out why. As long as one
+# of them is still to be opened none is locked: who opens waits for others who open the same.
 _RESERVE = text(
     """
-    with found as (
+    with today as (
+        select count(*) as known from budgets
+        where day = (now() at time zone 'utc')::date and scope = any(:scopes)
+    ), found as (
         select * from budgets
         where day = (now() at time zone 'utc')::date and scope = any(:scopes)
+            and (select known from today) = cardinality(cast(:scopes as text[]))
         order by scope for update
     ), room as (
         select from found

@@ -21,6 +21,8 @@ class Bench:
     async def _work(self, numbers: Sequence[int]) -> list[int]:
         self.batches.append(list(numbers))
         await self.free.wait()
+        if 0 in numbers:
+            raise ConnectionError("away")
         if any(number < 0 for number in numbers):
             raise ValueError(f"{len(numbers)} with a negative one")
         return [2 * number for number in numbers]
@@ -62,6 +64,16 @@ async def test_a_bad_item_fails_alone() -> None:
     assert answers[2] == 6
     assert str(answers[1]) == "1 with a negative one"
     assert bench.batches == [[1, -1, 3], [1], [-1], [3]]
+
+
+async def test_when_the_database_is_away_nobody_waits_for_the_others_to_learn_it() -> None:
+    bench = Bench()
+    bench.free.set()
+
+    answers = await asyncio.gather(*(bench.double(n) for n in (1, 0, 3)), return_exceptions=True)
+
+    assert {type(answer) for answer in answers} == {ConnectionError}
+    assert bench.batches == [[1, 0, 3]]
 
 
 async def test_who_has_gone_is_not_worked_for() -> None:
