@@ -78,8 +78,8 @@ _LOCK = text(
     order by scope for update
     """
 )
-# All of them have something left, or nothing is reserved: then `_LOCK` finds out why. As long as one
-# of them is still to be opened none is locked: who opens waits for others who open the same.
+# All of them have something left, or nothing is reserved: then `_LOCK` finds out why. While one of
+# them is still to be opened none is locked: who opens waits for others who open the same.
 _RESERVE = text(
     """
     with today as (

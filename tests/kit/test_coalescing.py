@@ -50,7 +50,7 @@ async def test_a_batch_has_a_size() -> None:
     bench = Bench()
     bench.free.set()
 
-    assert await asyncio.gather(*(bench.double(n) for n in range(10))) == list(range(0, 20, 2))
+    assert await asyncio.gather(*(bench.double(n) for n in range(1, 11))) == list(range(2, 22, 2))
     assert [len(batch) for batch in bench.batches] == [4, 4, 2]
 
 

@@ -167,11 +167,13 @@ async def test_a_key_that_is_refused_while_looking_pauses_the_endpoint(desk: Des
 
 async def test_an_endpoint_that_is_away_is_paused_and_loses_nobody(desk: Desk) -> None:
     await desk.release()
-    desk.submitter._runpods = {ENDPOINT_ID: RunPod(away(), endpoint_id=ENDPOINT_ID, api_key="x")}
+    gone = RunPod(away(), endpoint_id=ENDPOINT_ID, api_key="x")
+    desk.submitter._runpods = {ENDPOINT_ID: gone}
     attempt_id = (await desk.attempt()).id
     for _ in range(endpoints.FAILURES_MAX):
         assert not await is_paused(desk.engine)
         await desk.submitter.submit(attempt_id, desk.delivery())
+    await gone.close()
 
     assert await is_paused(desk.engine)
     assert ((await desk.attempt()).state, (await desk.job()).attempts) == ("RELEASED", 1)
