@@ -16,6 +16,9 @@ CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 30
 POOL_WAIT_S = 10
 
+CONNECTION_EXCEPTION = "08"
+"""The class of errors of a connection that broke, wherever its bytes were at that moment."""
+
 CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 RETRIED_SQLSTATES = {
     *CONFLICTS,
@@ -65,7 +68,8 @@ def is_transient(error: BaseException) -> bool:
         original = error.orig
         if error.connection_invalidated or isinstance(error, InterfaceError | OperationalError):
             return True
-        return getattr(original, "sqlstate", None) in RETRIED_SQLSTATES
+        state = getattr(original, "sqlstate", None) or ""
+        return state in RETRIED_SQLSTATES or state.startswith(CONNECTION_EXCEPTION)
     return isinstance(
         error, asyncpg.InternalClientError | asyncpg.PostgresConnectionError | NoConnectionFree
     )

@@ -58,6 +58,13 @@ async def test_a_full_server_is_worth_a_retry(engine: AsyncEngine, code: str) ->
     assert is_transient(failed.value)
 
 
+@pytest.mark.parametrize("code", ["08003", "08006"], ids=["in-the-middle", "failure"])
+def test_a_connection_that_broke_is_worth_a_retry(code: str) -> None:
+    broken = type("Broken", (Exception,), {"sqlstate": code})()
+
+    assert is_transient(DBAPIError("select 1", {}, broken))
+
+
 def test_the_errors_of_a_killed_server_are_worth_a_retry() -> None:
     assert is_transient(asyncpg.InternalClientError("got result for unknown protocol state"))
     assert not is_transient(ValueError())
