@@ -98,6 +98,8 @@ async def look(stack: Stack) -> World:
     accounts = await _rows(stack, "credits", "select id, held from accounts")
     plans = await _rows(stack, "billing", "select account_id, version - 1 from subscriptions")
     objects, open_uploads = await _bucket(stack)
+    owners = owners_of(jobs, attempts, photos, stored=objects)
+    needed = {key for key, why in owners.items() if why == "needed"}
     return World(
         jobs={str(job.id): job for job in jobs},
         batches={str(batch.id): batch for batch in batches},
@@ -108,8 +110,8 @@ async def look(stack: Stack) -> World:
         plans=_sums(plans),
         photos={str(row.id): row.state for row in photos},
         feeds=await _feeds(stack),
-        owners=owners_of(jobs, attempts, photos, stored=objects),
-        objects=objects,
+        owners=owners,
+        objects={*objects, *await _unlisted(stack, needed - objects.keys())},
         open_uploads=open_uploads,
         undecodable=await _undecodable(stack, jobs),
         runs=await _runs(stack),
@@ -117,6 +119,21 @@ async def look(stack: Stack) -> World:
         parked=await _parked(stack),
         drift=await _drift(stack),
     )
+
+
+async def _unlisted(stack: Stack, keys: Collection[str]) -> list[str]:
+    """Those of these objects that can be read all the same.
+
+    SeaweedFS may fail to write a folder down while its disk is full, and keep the file in it: then
+    the file is there for whoever knows its name, and is in no list.
+    """
+    found = []
+    async with open_storage(_storage_of(stack)) as storage:
+        for key in keys:
+            with suppress(NoSuchObject):
+                await storage.size(key)
+                found.append(key)
+    return found
 
 
 async def states_of_jobs(stack: Stack) -> list[str]:
