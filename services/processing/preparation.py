@@ -13,7 +13,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -191,15 +190,6 @@ async def _leave_waiting(
         .returning(preparations.c.photo_id)
     )
     return left.one_or_none() is not None
-
-
-async def photos_of(connection: Connection, photo_ids: list[UUID]) -> list[Row[Any]]:
-    """The preparations of a job's photos, in the job's order."""
-    found = await connection.execute(
-        sa.select(preparations).where(preparations.c.photo_id.in_(photo_ids))
-    )
-    by_id = {row.photo_id: row for row in found}
-    return [by_id[photo_id] for photo_id in photo_ids if photo_id in by_id]
 
 
 def _master_key(command: PreparePhoto) -> str:
