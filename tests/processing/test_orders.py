@@ -1,8 +1,6 @@
 """Asking for a job over HTTP, with the real credits service behind it."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import outbox
 from services.kit.client import ServiceClient
-from services.kit.db import uuid7
 from services.processing import jobs, orders, reconciling
 from services.processing.holds import Holds
 from tests.credits.bank import Bank
@@ -361,36 +358,6 @@ async def test_a_result_is_shown_for_five_minutes_at_a_time(
     assert shown["result"].items() >= result.items()
     assert "results/x.png" in shown["result"]["url"]
     assert "X-Amz-Expires=300" in shown["result"]["url"]
-
-
-async def test_kinds_say_what_can_be_ordered_and_for_how_much(client_of: ClientOf) -> None:
-    kinds = (await client_of(uuid4()).get("/v1/kinds")).json()["items"]
-
-    assert {k["kind"]: (k["credits"], k["available"]) for k in kinds} == {
-        "restore": (2, True),
-        "colourize": (3, True),
-        "restore_colourize": (4, True),
-        "bring_together": (6, False),
-        "animate": (8, False),
-    }
-
-
-@pytest.mark.parametrize("path", ["/v1/kinds", "/v1/jobs", f"/v1/jobs/{uuid7()}"])
-async def test_without_an_internal_token_nothing_is_answered(path: str, address: str) -> None:
-    async with httpx.AsyncClient(base_url=address, trust_env=False) as stranger:
-        assert (await stranger.get(path)).status_code == 401
-
-
-def test_the_http_process_carries_no_decoders_and_no_broker() -> None:
-    script = (
-        "import sys, services.processing.app;"
-        "print([m for m in ('cv2', 'faststream', 'PIL', 'aio_pika') if m in sys.modules])"
-    )
-    seen = subprocess.run(
-        [sys.executable, "-c", script], check=False, capture_output=True, text=True
-    )
-
-    assert seen.stdout.strip() == "[]", seen.stderr
 
 
 async def test_a_broker_that_is_away_for_long_fills_the_outbox_only_so_far(
