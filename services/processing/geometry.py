@@ -30,10 +30,10 @@ def corners_in_pixels(quad: list[tuple[float, float]], width: int, height: int) 
     corners = np.array(quad, dtype=np.float64) * (width, height)
     following = np.roll(corners, -1, axis=0)
     edges = following - corners
-    turns = np.cross(edges, np.roll(edges, -1, axis=0))
+    turns = _cross(edges, np.roll(edges, -1, axis=0))
     if not (turns > 0).all():
         raise UnusableCorners("The corners must go round the print, clockwise.")
-    area = 0.5 * np.cross(corners, following).sum()
+    area = 0.5 * _cross(corners, following).sum()
     if area < AREA_PART_MIN * width * height or np.hypot(*edges.T).min() < SIDE_MIN:
         raise UnusableCorners("The marked print is too small.")
     return corners
@@ -68,6 +68,10 @@ def flatten(pixels: NDArray[np.uint8], corners: Points, size: tuple[int, int]) -
         pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(flat, dtype=np.uint8)
+
+
+def _cross(left: Points, right: Points) -> Points:
+    return left[:, 0] * right[:, 1] - left[:, 1] * right[:, 0]
 
 
 def _true_aspect(corners: Points, width: int, height: int) -> float:
