@@ -135,17 +135,17 @@ class _Reading:
         return _event("reconnect", datetime.now(UTC), {}, seq=self._seen)
 
     async def _read(self) -> bytes:
-        chunk, seen = b"", self._seen or 0
+        chunks, seen = [], self._seen or 0
         if not self._is_placed:
             async with self._engine.connect() as connection:
                 seen, has_gap = await feed.place(connection, self._account_id, seen=self._seen)
-            chunk = _about_place(seen, has_gap=has_gap)
+            chunks.append(_about_place(seen, has_gap=has_gap))
         events = await self._feeds((self._account_id, seen))
         for event in events:
-            chunk += _event(event.type, event.time, event.data, seq=event.seq)
+            chunks.append(_event(event.type, event.time, event.data, seq=event.seq))
             seen = event.seq
         self._is_placed, self._seen, self.has_more = True, seen, len(events) == feed.PAGE
-        return chunk
+        return b"".join(chunks)
 
 
 def _about_place(seen: int, *, has_gap: bool) -> bytes:

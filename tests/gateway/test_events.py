@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.message import Envelope, Event
 from contracts.processing.v1 import JobCompleted, JobStarted
 from contracts.uploads.v1 import PhotoDeleted
-from services.gateway import consumers, feed
+from services.gateway import consumers, events, feed
 from services.kit import bus
 from tests.gateway.conftest import OpenDoor
 from tests.gateway.doors import Door, Heard, listening
@@ -27,6 +27,14 @@ MANY = text(
     " select :account_id, number, 'uploads.photo.deleted', now(), '{}'"
     " from generate_series(1, :count) number"
 )
+LOADS = text(
+    "insert into user_events (account_id, seq, type, time, payload)"
+    " select :account_id, number, 'uploads.photo.deleted', now(),"
+    " jsonb_build_object('much', repeat('x', 20000)) from generate_series(1, :count) number"
+)
+LOADS_COUNT = 400
+"""8 MB: more than the sockets of a connection hold."""
+
 WITHIN_S = 10
 NUDGED_WITHIN_S = 5
 """Far less than the heartbeat: what arrives so soon was not found by looking again."""
@@ -241,6 +249,29 @@ async def test_a_full_process_refuses_more_streams(open_door: OpenDoor) -> None:
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
 
 
+async def test_who_does_not_read_is_let_go_and_holds_up_nobody(
+    open_door: OpenDoor, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "WRITE_TIMEOUT_S", 1)
+    door = open_door(event_streams_max=2, event_heartbeat_s=0.2)
+    async with door.visit() as slow, door.visit() as other, door.visit() as waiting:
+        slow_id, other_id = await account_of(slow), await account_of(other)
+        async with engine.begin() as connection:
+            many = {"account_id": slow_id, "count": LOADS_COUNT}
+            await connection.execute(text("insert into feeds values (:account_id, :count)"), many)
+            await connection.execute(LOADS, many)
+        async with (
+            listening(other) as heard,
+            slow.stream("GET", "/v1/events", params={"after": 0}) as unread,
+        ):
+            await record(engine, other_id)
+            assert (await news_of(heard)).name == "uploads.photo.deleted"
+            async with asyncio.timeout(WITHIN_S):
+                await _until_welcome(waiting)
+            with pytest.raises(httpx.RemoteProtocolError):
+                await unread.aread()
+
+
 async def test_a_stream_ends_when_its_token_does(door: Door) -> None:
     token = door.token(exp_in_s=2)
     async with door.browse() as visitor:
@@ -273,8 +304,8 @@ async def several(visitor: httpx.AsyncClient, count: int) -> AsyncIterator[None]
 
 
 async def _until_welcome(visitor: httpx.AsyncClient) -> None:
-    status = 429
-    while status == 429:
+    status = 0
+    while status in (0, 429, 503):
         await asyncio.sleep(0.05)
         async with visitor.stream("GET", "/v1/events") as answer:
             status = answer.status_code
