@@ -1,6 +1,7 @@
 """Roles and operator commands of billing: `python -m services.billing --help`."""
 
 import argparse
+import asyncio
 import sys
 from uuid import UUID
 
@@ -31,8 +32,12 @@ async def consume() -> None:
     )
     broker = bus.create_broker(settings.amqp_url.get_secret_value(), name="billing")
     consumers.listen(broker, engine)
-    await bus.run(broker)
-    await engine.dispose()
+    forgetting = asyncio.create_task(consumers.forget_for_ever(engine))
+    try:
+        await bus.run(broker)
+    finally:
+        forgetting.cancel()
+        await engine.dispose()
 
 
 async def subscribe(account_id: UUID, plan: str) -> None:

@@ -1,5 +1,8 @@
-"""What billing does when it hears a message."""
+"""What billing does when it hears a message, and what it forgets."""
 
+import asyncio
+
+import structlog
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -10,6 +13,9 @@ from services.kit import bus, inbox
 
 QUEUE = "rk.billing.events"
 PREFETCH = 8
+FORGET_EVERY_S = 60 * 60
+
+log = structlog.get_logger()
 
 
 def listen(broker: RabbitBroker, engine: AsyncEngine) -> None:
@@ -22,3 +28,14 @@ async def open_account(account: AccountOpened, delivery: inbox.Delivery) -> None
 
 
 HANDLERS: dict[type[Message], bus.Handler] = {AccountOpened: open_account}
+
+
+async def forget_for_ever(engine: AsyncEngine) -> None:
+    """Delete what the inbox need not remember any more, each hour."""
+    while True:
+        try:
+            async with engine.begin() as connection:
+                await inbox.forget_old(connection)
+        except Exception as error:  # noqa: BLE001  # a killed Postgres raises from many families
+            log.warning("sweep.interrupted", error=repr(error)[:200])
+        await asyncio.sleep(FORGET_EVERY_S)

@@ -182,3 +182,26 @@ async def test_a_redelivered_account_is_not_acted_on_again(engine: AsyncEngine) 
 
     with pytest.raises(inbox.AlreadyHandled):
         await consumers.open_account(account, delivery)
+
+
+async def test_what_was_heard_long_ago_is_forgotten(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "insert into inbox (consumer, event_id, received_at) values"
+                " ('old', gen_random_uuid(), now() - interval '1 year'),"
+                " ('new', gen_random_uuid(), now())"
+            )
+        )
+    forgetting = asyncio.create_task(consumers.forget_for_ever(engine))
+    async with asyncio.timeout(10):
+        while len(left := await consumers_in(engine)) > 1:
+            await asyncio.sleep(0.02)
+    forgetting.cancel()
+
+    assert left == ["new"]
+
+
+async def consumers_in(engine: AsyncEngine) -> list[str]:
+    async with engine.connect() as connection:
+        return list(await connection.scalars(text("select consumer from inbox")))
