@@ -12,6 +12,7 @@ from deploy.local.runpod import worker_routes
 from deploy.local.runpod.app import create_app
 from deploy.local.runpod.billing_routes import USD_PER_S
 from deploy.local.runpod.limits import RateLimits, TooManyCalls
+from services.processing.bills import Bills
 from tests.runpod.scripted import JOB, KEY, Clock, Worker, run, status
 
 BILLING = "http://runpod/v2/billing/serverless"
@@ -278,6 +279,20 @@ async def test_every_second_of_work_is_billed_whatever_came_of_it(
     assert record["totalAmount"] == pytest.approx(150 * USD_PER_S)
     assert answer.json()["metadata"]["totalAmount"] == record["totalAmount"]
     assert other.json()["records"] == []
+
+
+async def test_processing_reads_the_bill_it_is_given(
+    client: AsyncClient, scripted: Worker, clock: Clock
+) -> None:
+    await run(client)
+    taken = await scripted.take()
+    assert taken
+    clock.now += 100
+    await scripted.done(taken["id"], {"output": {"ok": True}})
+
+    billed = await Bills(client, BILLING).of_last_day("ep")
+
+    assert float(billed) == pytest.approx(100 * USD_PER_S)
 
 
 @pytest.mark.parametrize("query", [{"bucketSize": "second"}, {"lastN": 0}, {"lastN": 9_999}])
