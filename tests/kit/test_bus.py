@@ -28,8 +28,8 @@ from tests.proxy import Proxy
 
 Handler = Callable[[AccountOpened, Delivery], "asyncio.Future[None]"]
 
-
 ANSWERS_OF_A_RECONNECT = 14
+IN_FLIGHT = 200
 
 
 def hearing(
@@ -151,20 +151,22 @@ async def test_a_cut_connection_delivers_again_and_the_effect_happens_once(
     assert effects == 1
 
 
-async def test_stopping_lets_a_running_handler_finish(amqp_url: str, engine: AsyncEngine) -> None:
-    started, finished = asyncio.Event(), asyncio.Event()
+async def test_stopping_lets_all_running_handlers_finish(
+    amqp_url: str, engine: AsyncEngine
+) -> None:
+    started, finished = [], []
 
     async def slow(message: AccountOpened, delivery: Delivery) -> None:
-        started.set()
-        await asyncio.sleep(0.5)
-        finished.set()
+        started.append(message)
+        await asyncio.sleep(2)
+        finished.append(message)
 
-    broker = hearing(amqp_url, engine, slow)
+    broker = hearing(amqp_url, engine, slow, prefetch=IN_FLIGHT)
     async with running(broker):
-        await send(broker, account_opened())
-        await started.wait()
+        await asyncio.gather(*(send(broker, account_opened()) for _ in range(IN_FLIGHT)))
+        await until(lambda: len(started) == IN_FLIGHT)
 
-    assert finished.is_set()
+    assert len(finished) == len(started) == IN_FLIGHT
     assert await depth(amqp_url, QUEUE) == 0
 
 
