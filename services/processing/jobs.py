@@ -41,16 +41,19 @@ UNUSABLE = ("unusable", "deleted")
 UNUSABLE_DETAIL = "The photo cannot be used."
 Rejection = Literal["insufficient-credits", "photo-unusable", "abandoned"]
 
-# Shared locks: a photo that is being prepared right now must see these jobs, or be seen here.
+# Shared locks: a photo that is being prepared right now must see these jobs, or be seen here, and
+# so must a change of plan.
 _QUEUE = sa.text(
     """
     with photos as (
         select photo_id, state from preparations where photo_id = any(:photo_ids)
         order by photo_id for share
+    ), account as (
+        select tier, short_side_max from accounts where account_id = :account_id for share
     ), plan as (
         select coalesce(max(tier), 'standard') as tier,
             coalesce(max(short_side_max), :standard_side_max) as short_side_max
-        from accounts where account_id = :account_id
+        from account
     )
     update jobs set state = 'QUEUED', version = version + 1, queued_at = clock_timestamp(),
         ready_at = case when cardinality(photo_ids) = (select count(*) from photos

@@ -278,6 +278,20 @@ async def test_a_change_of_plan_moves_what_waits_and_nothing_else(engine: AsyncE
     assert (run.tier, run.short_side_max) == ("standard", 480)
 
 
+async def test_a_job_queued_in_the_instant_of_a_change_of_plan_gets_the_new_one(
+    engine: AsyncEngine,
+) -> None:
+    account_id = await open_account(engine, "standard")
+    async with engine.begin() as connection:
+        await accounts.change_plan(
+            connection, account_id, plan="remember", tier="priority", version=3
+        )
+        queueing = asyncio.create_task(add_job(engine, account_id))
+        await asyncio.wait([queueing], timeout=1)
+
+    assert (await job(engine, await queueing)).tier == "priority"
+
+
 async def test_jobs_wait_for_their_photo_and_fail_with_it(engine: AsyncEngine) -> None:
     account_id = await open_account(engine)
     photo_id = await add_photo(engine, account_id, "waiting")
