@@ -14,9 +14,6 @@ from deploy.local.places import DEFINITIONS
 from tests.conftest import TESTS_VHOST
 
 STATISTICS_TIMEOUT_S = 30
-DELIVERIES_MAX = 100
-"""Ten minutes of faults parked a photo with 20; a message that kills its reader still ends."""
-
 TOPOLOGY = json.loads(DEFINITIONS.read_text())
 QUEUES = [queue["name"] for queue in TOPOLOGY["queues"]]
 # What RabbitMQ 3.10.8 accepts in a policy for queues, of what we use.
@@ -42,14 +39,6 @@ def test_every_queue_has_exactly_one_policy_and_it_is_bounded(queue: str) -> Non
     assert policy["priority"] == 20
     assert policy["definition"]["max-length"] > 0
     assert set(policy["definition"]) <= OLD_KEYS
-
-
-@pytest.mark.parametrize(
-    "queue", [name for name in QUEUES if policies_of(name)[0]["name"].startswith("rk-work-")]
-)
-def test_a_message_outlives_many_connections(queue: str) -> None:
-    """Each connection that is lost while a message waits in a consumer counts as a delivery."""
-    assert policies_of(queue)[0]["definition"]["delivery-limit"] == DELIVERIES_MAX
 
 
 @pytest.mark.parametrize(
