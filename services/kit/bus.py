@@ -9,8 +9,9 @@ What a plain broker does, and what this module does instead:
 * prefetch is unlimited → every queue names its own;
 * a failing message is destroyed, or redelivered for ever → `Transient` errors come back after
   5 s, 30 s and 5 min on a copy with our own `x-attempt`, everything else is parked in
-  `rk.dead.<service>` with its reason (by the queue's policy, if even that fails). Nothing is ever
-  requeued; a crash between the copy and its acknowledgement gives a duplicate, never a loss.
+  `rk.dead.<service>` with its reason (by the queue's policy, if even that fails). Only what could
+  not be copied for another try is requeued; a crash between the copy and its acknowledgement gives
+  a duplicate, never a loss.
 
 A handler does its work in `delivery.transaction()`, where the inbox makes redelivery harmless.
 """
@@ -25,6 +26,7 @@ from uuid import UUID
 import structlog
 from aiormq.exceptions import AMQPError
 from faststream import AckPolicy, BaseMiddleware, StreamMessage
+from faststream.exceptions import NackMessage
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange
 from faststream.rabbit import RabbitQueue as Queue
 from faststream.rabbit.subscriber.usecase import RabbitSubscriber
@@ -95,16 +97,23 @@ class RetryMiddleware(BaseMiddleware):
                 headers["x-parked-from"] = queue
                 headers["x-parked-at"] = datetime.now(UTC).isoformat(timespec="seconds")
                 headers["x-reason"] = repr(error)[:REASON_LENGTH_MAX]
-            await _publish_copy(
-                self.context.get("broker"),
-                msg.body,
-                exchange=exchange,
-                routing_key=key,
-                message_id=msg.message_id,
-                message_type=msg.raw_message.type or "",
-                correlation_id=msg.correlation_id,
-                headers=headers,
-            )
+            try:
+                await _publish_copy(
+                    self.context.get("broker"),
+                    msg.body,
+                    exchange=exchange,
+                    routing_key=key,
+                    message_id=msg.message_id,
+                    message_type=msg.raw_message.type or "",
+                    correlation_id=msg.correlation_id,
+                    headers=headers,
+                )
+            except (OSError, TimeoutError, AMQPError):
+                if exchange == "rk.dlx":
+                    raise
+                # The broker takes no copies now, as with a full disk. Parked for that, a good
+                # message would wait for an operator; the pauses before keep this from spinning.
+                raise NackMessage(requeue=True) from error
             return None
 
 

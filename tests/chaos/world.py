@@ -275,7 +275,9 @@ async def _parked(stack: Stack) -> list[str]:
         for service in SERVICES:
             queue = await channel.get_queue(f"rk.dead.{service}")
             while message := await queue.get(fail=False):
-                why = message.headers.get("x-reason")
+                headers = message.headers
+                # What the broker itself parked has its word only: `rejected`, `delivery_limit`.
+                why = headers.get("x-reason") or headers.get("x-first-death-reason")
                 parked.append(f"{service} {message.type} {message.message_id}: {why!r}")
     return parked
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 from faststream.rabbit import RabbitBroker
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.gateway.v1 import AccountOpened
 from contracts.message import Envelope
@@ -83,3 +84,19 @@ async def until(condition: Callable[[], bool], *, within_s: float = 10) -> None:
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "waited in vain"
         await asyncio.sleep(0.02)
+
+
+def hearing(
+    amqp_url: str, engine: AsyncEngine, handler: bus.Handler, *, prefetch: int = 5
+) -> RabbitBroker:
+    broker = bus.create_broker(amqp_url, name="tests")
+    bus.listen(broker, engine, queue=QUEUE, prefetch=prefetch, handlers={AccountOpened: handler})
+    return broker
+
+
+async def raw(amqp_url: str, body: bytes, **properties: object) -> None:
+    """Put bytes on the queue as somebody who does not use our code would."""
+    connection = await aio_pika.connect(amqp_url)
+    async with connection, connection.channel() as channel:
+        message = aio_pika.Message(body, **properties)  # type: ignore[arg-type]
+        await channel.default_exchange.publish(message, QUEUE)

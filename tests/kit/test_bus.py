@@ -19,6 +19,8 @@ from tests.kit.messages import (
     QUEUE,
     account_opened,
     depth,
+    hearing,
+    raw,
     running,
     send,
     take,
@@ -32,25 +34,9 @@ ANSWERS_OF_A_RECONNECT = 14
 IN_FLIGHT = 200
 
 
-def hearing(
-    amqp_url: str, engine: AsyncEngine, handler: bus.Handler, *, prefetch: int = 5
-) -> RabbitBroker:
-    broker = bus.create_broker(amqp_url, name="tests")
-    bus.listen(broker, engine, queue=QUEUE, prefetch=prefetch, handlers={AccountOpened: handler})
-    return broker
-
-
 @pytest.fixture
 async def publisher(amqp_url: str) -> RabbitBroker:
     return bus.create_broker(amqp_url, name="tests-publisher")
-
-
-async def raw(amqp_url: str, body: bytes, **properties: object) -> None:
-    """Put bytes on the queue as somebody who does not use our code would."""
-    connection = await aio_pika.connect(amqp_url)
-    async with connection, connection.channel() as channel:
-        message = aio_pika.Message(body, **properties)  # type: ignore[arg-type]
-        await channel.default_exchange.publish(message, QUEUE)
 
 
 async def test_a_message_that_no_queue_would_get_raises(publisher: RabbitBroker) -> None:
@@ -191,77 +177,6 @@ async def test_prefetch_bounds_what_leaves_the_queue(amqp_url: str, engine: Asyn
 
     assert most == 3
     assert waiting > 0
-
-
-async def test_a_bug_parks_the_message_after_one_try(amqp_url: str, engine: AsyncEngine) -> None:
-    tries = 0
-
-    async def broken(message: AccountOpened, delivery: Delivery) -> None:
-        nonlocal tries
-        tries += 1
-        raise ZeroDivisionError
-
-    envelope = account_opened()
-    async with running(hearing(amqp_url, engine, broken)) as broker:
-        await send(broker, envelope)
-        parked = await take(amqp_url, DEAD)
-
-    assert parked.message_id == str(envelope.id)
-    assert parked.headers["x-reason"] == "ZeroDivisionError()"
-    assert parked.headers["x-parked-from"] == QUEUE
-    assert tries == 1
-
-
-async def test_a_message_that_cannot_even_be_copied_is_parked_by_the_broker(
-    amqp_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def broken(message: AccountOpened, delivery: Delivery) -> None:
-        monkeypatch.setattr(bus, "CONFIRM_TIMEOUT_S", 0)
-        raise ZeroDivisionError
-
-    envelope = account_opened()
-    async with running(hearing(amqp_url, engine, broken)) as broker:
-        await send(broker, envelope)
-        parked = await take(amqp_url, DEAD)
-
-    assert parked.message_id == str(envelope.id)
-    assert parked.headers["x-first-death-queue"] == QUEUE
-
-
-async def test_a_transient_failure_comes_back_later_on_the_same_queue(
-    amqp_url: str, engine: AsyncEngine
-) -> None:
-    attempts: list[int] = []
-
-    async def flaky(message: AccountOpened, delivery: Delivery) -> None:
-        attempts.append(len(attempts))
-        if len(attempts) == 1:
-            raise bus.Transient("not now")
-
-    async with running(hearing(amqp_url, engine, flaky)) as broker:
-        await send(broker, account_opened())
-        await until(lambda: len(attempts) == 2, within_s=15)
-
-    assert await depth(amqp_url, DEAD) == 0
-
-
-async def test_a_failure_that_stays_is_parked_after_the_last_level(
-    amqp_url: str, engine: AsyncEngine
-) -> None:
-    async def hopeless(message: AccountOpened, delivery: Delivery) -> None:
-        raise bus.Transient("never")
-
-    envelope = account_opened()
-    async with running(hearing(amqp_url, engine, hopeless)):
-        await raw(
-            amqp_url,
-            envelope.model_dump_json().encode(),
-            message_id=str(envelope.id),
-            headers={"x-attempt": len(bus.RETRY_LEVELS)},
-        )
-        parked = await take(amqp_url, DEAD)
-
-    assert parked.message_id == str(envelope.id)
 
 
 @pytest.mark.parametrize(
