@@ -76,25 +76,36 @@ class Line:
         before = float(sum(self._starts_before(lane, rank) for lane in self.lanes))
         if self.lanes:
             before *= self.lanes_in_all / len(self.lanes)
-        position = 1 + rank + round(before)
-        return Place(position=position, starts_in_s=self._starts_in_s(position, rank))
+        position = 1 + rank + before
+        pace, own_pace = self._pace(), self._own_pace(rank)
+        # While it waits, some that are still to come start first: they take turns as well.
+        overtaken = position * (pace / own_pace - 1)
+        return Place(
+            position=round(position + overtaken),
+            starts_in_s=self._starts_in_s(position, rank, own_pace),
+        )
 
     def _starts_before(self, lane: Lane, rank: int) -> int:
         """Who runs less goes first; among equals, whose turn came longest ago."""
         rounds = rank + self.own_runs - lane.runs + (1 if lane.is_before else 0)
         return max(0, min(lane.waiting, rounds))
 
-    def _starts_in_s(self, position: int, rank: int) -> float:
-        pace = self.slots / self.run_s
-        # The tier moves as fast as the other leaves it room, and never slower than its share.
-        tier_pace = max(self._share() * pace, pace - self.other_tier_per_s)
-        # Those who are still to come take turns as well: before what is deep in one's own line.
-        overtaken = self.arrivals_per_s * rank / (rank + OVERTAKEN_HALF)
-        own_pace = max(tier_pace - overtaken, tier_pace / (self.lanes_in_all + 1))
-        by_line = max(0, position - max(0, self.slots - self.running)) / own_pace
+    def _starts_in_s(self, position: float, rank: int, own_pace: float) -> float:
+        by_line = max(0.0, position - max(0, self.slots - self.running)) / own_pace
         own_cap = RUNS_PER_ACCOUNT_MAX[self.tier]
         by_cap = max(0, rank + 1 + self.own_runs - own_cap) * self.run_s / own_cap
         return max(by_line, by_cap)
+
+    def _pace(self) -> float:
+        """Starts of the tier a second: what the other leaves it, and never less than its share."""
+        pace = self.slots / self.run_s
+        return max(self._share() * pace, pace - self.other_tier_per_s)
+
+    def _own_pace(self, rank: int) -> float:
+        """Without those that will come, and start before what is deep in one's own line."""
+        overtaken = self.arrivals_per_s * rank / (rank + OVERTAKEN_HALF)
+        pace = self._pace()
+        return max(pace - overtaken, pace / (self.lanes_in_all + 1))
 
     def _share(self) -> float:
         """The part of all starts that the other tier cannot take."""
