@@ -26,8 +26,7 @@ NEAR_JOBS = SLOTS
 """As many jobs start within one run's length: less nobody can foresee."""
 
 RIGHT_SHARE_MIN = 0.75
-PLACES_RIGHT_MIN = 0.65
-"""Fewer than of the starts: who comes later and takes turns overtakes what is deep in a line."""
+PLACES_RIGHT_MIN = 0.85
 
 SHARE_TOLERANCE = 0.03
 
