@@ -9,6 +9,8 @@ from contracts.uploads import v1 as uploads
 
 MESSAGES: tuple[type[Message], ...] = (
     gateway.AccountOpened,
+    gateway.HandoffOpened,
+    gateway.HandoffUsed,
     uploads.PhotoAccepted,
     uploads.PhotoRejected,
     uploads.PhotoReady,
@@ -57,6 +59,8 @@ EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
     ),
     "billing": (gateway.AccountOpened,),
     "gateway": (
+        gateway.HandoffOpened,
+        gateway.HandoffUsed,
         uploads.PhotoAccepted,
         uploads.PhotoRejected,
         uploads.PhotoReady,

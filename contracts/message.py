@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 AccountId = UUID
 PhotoId = UUID
+HandoffId = UUID
 JobId = UUID
 BatchId = UUID
 AttemptId = UUID

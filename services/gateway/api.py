@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from services.gateway import accounts, schemas
-from services.gateway.openapi import ANYBODY, takes
+from services.gateway.openapi import ANYBODY, BY_PHONE_TOO, takes
 from services.gateway.parts import Gateway
+from services.gateway.places import begin_in_place
 from services.gateway.upstream import (
     PageCursor,
     PageLimit,
@@ -17,7 +18,8 @@ from services.gateway.upstream import (
     passed_back,
     read_back,
 )
-from services.gateway.visitors import ANYONE, Reader, Writer
+from services.gateway.visitors import ANYONE, PhotoReader, PhotoWriter, Reader
+from services.kit.client import Answer
 
 router = APIRouter(prefix="/v1", generate_unique_id_function=lambda route: route.name)
 
@@ -36,27 +38,29 @@ async def read_me(visitor: Reader, gateway: Gateway) -> schemas.Me:
     "/photos",
     status_code=201,
     response_model=schemas.PhotoBegun,
-    openapi_extra=takes(schemas.BeginPhoto),
+    openapi_extra=takes(schemas.BeginPhoto) | BY_PHONE_TOO,
     tags=["photos"],
 )
-async def begin_photo(request: Request, visitor: Writer, gateway: Gateway) -> Response:
+async def begin_photo(request: Request, visitor: PhotoWriter, gateway: Gateway) -> Response:
     """Announce a photo; the answer says where and how to upload its bytes."""
     body = await request.body()
     account_id = visitor.account_id
-    return passed_back(
-        await ask(gateway.uploads, "POST", "/v1/photos", account_id=account_id, body=body)
-    )
+
+    async def begin() -> Answer:
+        return await ask(gateway.uploads, "POST", "/v1/photos", account_id=account_id, body=body)
+
+    return passed_back(await begin_in_place(gateway, visitor, begin))
 
 
 @router.post(
     "/photos/{photo_id}/complete",
     status_code=202,
     response_model=schemas.Photo,
-    openapi_extra=takes(schemas.CompletePhoto, is_required=False),
+    openapi_extra=takes(schemas.CompletePhoto, is_required=False) | BY_PHONE_TOO,
     tags=["photos"],
 )
 async def complete_photo(
-    photo_id: UUID, request: Request, visitor: Writer, gateway: Gateway
+    photo_id: UUID, request: Request, visitor: PhotoWriter, gateway: Gateway
 ) -> Response:
     """Say that the bytes are uploaded. They are looked at now; a refusal says why."""
     path, body = f"/v1/photos/{photo_id}/complete", await request.body()
@@ -83,17 +87,22 @@ async def list_photos(
     return page_read_back(request, answer)
 
 
-@router.get("/photos/{photo_id}", response_model=schemas.Photo, tags=["photos"])
+@router.get(
+    "/photos/{photo_id}",
+    response_model=schemas.Photo,
+    openapi_extra=BY_PHONE_TOO,
+    tags=["photos"],
+)
 async def read_photo(
-    request: Request, photo_id: UUID, visitor: Reader, gateway: Gateway
+    request: Request, photo_id: UUID, visitor: PhotoReader, gateway: Gateway
 ) -> Response:
     """One photo."""
     path, account_id = f"/v1/photos/{photo_id}", visitor.account_id
     return read_back(request, await ask(gateway.uploads, "GET", path, account_id=account_id))
 
 
-@router.delete("/photos/{photo_id}", status_code=204, tags=["photos"])
-async def delete_photo(photo_id: UUID, visitor: Writer, gateway: Gateway) -> Response:
+@router.delete("/photos/{photo_id}", status_code=204, openapi_extra=BY_PHONE_TOO, tags=["photos"])
+async def delete_photo(photo_id: UUID, visitor: PhotoWriter, gateway: Gateway) -> Response:
     """Delete a photo and everything made of its bytes."""
     path, account_id = f"/v1/photos/{photo_id}", visitor.account_id
     return passed_back(await ask(gateway.uploads, "DELETE", path, account_id=account_id))

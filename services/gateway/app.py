@@ -10,7 +10,19 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.gateway import api, batches, events, feed, hooks, jobs, login, nudges, openapi, page
+from services.gateway import (
+    api,
+    batches,
+    events,
+    feed,
+    handoff_api,
+    hooks,
+    jobs,
+    login,
+    nudges,
+    openapi,
+    page,
+)
 from services.gateway.edge import Edge
 from services.gateway.issuer import Issuer
 from services.gateway.limits import Limiter
@@ -25,7 +37,7 @@ from services.kit.http import create_service
 from services.kit.settings import load
 from services.kit.tokens import TokenVerifier
 
-PUBLIC = (api.router, jobs.router, batches.router, events.router)
+PUBLIC = (api.router, handoff_api.router, jobs.router, batches.router, events.router)
 UNLISTED = (login.router, hooks.router, page.router)
 
 

@@ -11,7 +11,7 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.catalog import EVENTS_HEARD
-from services.gateway import feed, idempotency, nudges, sessions
+from services.gateway import feed, handoffs, idempotency, nudges, sessions
 from services.gateway.settings import ConsumerSettings
 from services.kit import bus, failpoints, inbox, together
 from services.kit.db import Connection, create_engine
@@ -29,7 +29,9 @@ def attach(broker: RabbitBroker, engine: AsyncEngine) -> None:
 
     async def append(connection: Connection, heard: Sequence[Heard]) -> None:
         """Write events into the feeds; whoever streams one is told when that is committed."""
-        await feed.append(connection, [(message, d.envelope.time) for message, d in heard])
+        handed_off = await handoffs.note_states(connection, [message for message, _ in heard])
+        told = [(message, delivery.envelope.time) for message, delivery in heard]
+        await feed.append(connection, told, handed_off=handed_off)
 
     async def nudge(heard: Sequence[Heard]) -> None:
         await failpoints.reach("before_nudge")
@@ -52,6 +54,7 @@ async def sweep(engine: AsyncEngine) -> None:
         feed.forget_old,
         idempotency.forget_old,
         sessions.forget_old,
+        handoffs.forget_old,
         inbox.forget_old,
     ):
         async with engine.begin() as connection:

@@ -88,6 +88,42 @@ class TooManyStreams(Problem):
         )
 
 
+class TooManyHandoffs(Problem):
+    """The account has as many open hand-offs as it may."""
+
+    status = 409
+    title = "Too many open hand-offs"
+
+    def __init__(self, *, open_max: int) -> None:
+        super().__init__(
+            f"An account may have {open_max} open hand-offs; revoke one, or let one expire.",
+            open_max=open_max,
+        )
+
+
+class HandoffClosed(Problem):
+    """The hand-off has all its photos, or its time is over."""
+
+    status = 403
+    title = "This hand-off takes no more photos"
+
+    def __init__(self, *, photos_max: int) -> None:
+        super().__init__(
+            f"It has its {photos_max} photos, or its time is over; make a new one.",
+            photos_max=photos_max,
+        )
+
+
+class HandoffOnlyAddsPhotos(Problem):
+    """The token of a hand-off is good for adding photos, and this is something else."""
+
+    status = 403
+    title = "A hand-off is for adding photos only"
+
+    def __init__(self) -> None:
+        super().__init__("Sign in to do this.")
+
+
 class CrossSiteRequest(Problem):
     """A browser sent the session cookie on behalf of another site."""
 

@@ -4,7 +4,8 @@ Replay and live use the same query, so that nothing can fall between them. What 
 field by field: an event may gain an internal field without anyone seeing it.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.billing import v1 as billing
 from contracts.credits import v1 as credits_
+from contracts.gateway import v1 as gateway
 from contracts.message import Message
 from contracts.processing import v1 as processing
 from contracts.uploads import v1 as uploads
@@ -32,6 +34,8 @@ _BALANCE = ("version", "amount", "available")
 _HOLD = (*_BALANCE, "job_id")
 
 SHOWN: dict[type[Message], tuple[str, ...]] = {
+    gateway.HandoffOpened: ("handoff_id",),
+    gateway.HandoffUsed: ("handoff_id", "photo_id", "photos_left"),
     uploads.PhotoAccepted: (*_PHOTO, "media_type", "size_bytes", "width", "height"),
     uploads.PhotoRejected: (*_PHOTO, "code", "detail"),
     uploads.PhotoReady: (*_PHOTO, "width", "height"),
@@ -120,9 +124,13 @@ def name_of(message: type[Message]) -> str:
     return message.type.rpartition(".")[0]
 
 
-def shown(message: Message) -> str:
-    """What the user may see of an event, as JSON."""
-    return message.model_dump_json(include=set(SHOWN[type(message)]))
+def shown(message: Message, handoff_id: UUID | None = None) -> str:
+    """What the user may see of an event, as JSON; of a photo also by which hand-off it came."""
+    fields = set(SHOWN[type(message)])
+    if handoff_id is None:
+        return message.model_dump_json(include=fields)
+    document = message.model_dump(mode="json", include=fields)
+    return json.dumps(document | {"handoff_id": str(handoff_id)})
 
 
 def account_of(message: Message) -> UUID:
@@ -131,16 +139,22 @@ def account_of(message: Message) -> UUID:
     return account_id
 
 
-async def append(connection: Connection, heard: Sequence[tuple[Message, datetime]]) -> None:
+async def append(
+    connection: Connection,
+    heard: Sequence[tuple[Message, datetime]],
+    *,
+    handed_off: Mapping[UUID, UUID] | None = None,
+) -> None:
     """Add events to the feeds of their accounts, in this order.
 
+    `handed_off` names the photos that came by hand-off, and by which.
     Writers of one account wait for one another, so that a higher number is never visible first.
     """
     rows = {
         "account_ids": [account_of(message) for message, _ in heard],
         "types": [name_of(type(message)) for message, _ in heard],
         "times": [time for _, time in heard],
-        "payloads": [shown(message) for message, _ in heard],
+        "payloads": [shown(message, _came_by(message, handed_off or {})) for message, _ in heard],
     }
     await connection.execute(_APPEND, rows)
 
@@ -195,3 +209,8 @@ async def forget_old(connection: Connection) -> int:
     """Delete one batch of events older than we promise to keep; the number of them."""
     limits = {"days": KEPT_DAYS, "at_once": FORGOTTEN_AT_ONCE_MAX}
     return (await connection.execute(_FORGET, limits)).rowcount
+
+
+def _came_by(message: Message, handed_off: Mapping[UUID, UUID]) -> UUID | None:
+    photo_id = getattr(message, "photo_id", None)
+    return handed_off.get(photo_id) if photo_id else None

@@ -32,6 +32,9 @@ DOCUMENTED = (*REQUESTS, schemas.Problem, schemas.FeedEvent)
 REPLACED = ("HTTPValidationError", "ValidationError")
 
 ANYBODY: dict[str, Any] = {"security": []}
+SIGNED_IN: list[dict[str, Any]] = [{"bearer": []}, {"session": []}]
+BY_PHONE: dict[str, Any] = {"security": [{"handoff": []}]}
+BY_PHONE_TOO: dict[str, Any] = {"security": [*SIGNED_IN, {"handoff": []}]}
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "session": {
@@ -39,6 +42,11 @@ SECURITY_SCHEMES = {
         "in": "cookie",
         "name": "__Host-rekindle",
         "description": "Set by /login; changes are accepted from our own pages only.",
+    },
+    "handoff": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The token of a hand-off, `rkh_…`: for its own photos, and while it lasts.",
     },
 }
 
@@ -74,7 +82,7 @@ def document(routers: Iterable[APIRouter]) -> dict[str, Any]:
     known = components.setdefault("schemas", {}) | models["$defs"]
     components["schemas"] = {k: known[k] for k in sorted(known) if k not in REPLACED}
     components["securitySchemes"] = SECURITY_SCHEMES
-    contract["security"] = [{"bearer": []}, {"session": []}]
+    contract["security"] = SIGNED_IN
     problem = {
         "description": "Refused: the problem says why.",
         "content": {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}},

@@ -94,6 +94,40 @@ class PhotoBegun(BaseModel):
     upload: Upload
 
 
+class HandedPhoto(BaseModel):
+    """A photo that came by hand-off, and what was last heard of it."""
+
+    id: UUID
+    state: Literal["begun", "accepted", "ready", "rejected", "deleted"]
+
+
+class Handoff(BaseModel):
+    """A phone may add photos while this is open; what it began, it may finish a little later."""
+
+    id: UUID
+    state: Literal["open", "full", "expired", "revoked"]
+    photos_max: int
+    photos_left: int
+    created_at: datetime
+    opened_at: Annotated[datetime | None, Field(description="When a phone opened its address.")]
+    expires_at: datetime
+    photos: list[HandedPhoto]
+
+
+class HandoffBegun(BaseModel):
+    """The hand-off, and what the phone needs. Whoever has the address can add photos."""
+
+    handoff: Handoff
+    address: Annotated[str, Field(description="For the phone; its token is in the fragment.")]
+    qr_svg: Annotated[str, Field(description="The address as a QR code: an SVG document.")]
+
+
+class Handoffs(BaseModel):
+    """The open hand-offs of an account, newest first."""
+
+    items: list[Handoff]
+
+
 class PhotoPage(BaseModel):
     """Photos, newest first."""
 

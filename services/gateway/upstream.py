@@ -15,7 +15,7 @@ from services.kit.client import Answer, ServiceClient
 from services.kit.problems import Unauthenticated, Unavailable
 
 SERVER_ERRORS = 500
-OK, NOT_MODIFIED = 200, 304
+OK, CREATED, NOT_MODIFIED = 200, 201, 304
 TAG_LENGTH = 32
 PROBLEM = "application/problem+json"
 CURSOR_LENGTH_MAX = 512

@@ -1,5 +1,6 @@
 """Who sends a request: a program with a Bearer token, or a browser with a session cookie.
 
+A phone comes with the token of a hand-off; it is let in where photos are added, nowhere else.
 Each request takes a token from a bucket: of its account when we know who it is, of its address
 otherwise. A cookie is believed for changes only when the browser says they come from our pages.
 """
@@ -13,9 +14,9 @@ from uuid import UUID
 import structlog
 from fastapi import Depends, Request
 
-from services.gateway import accounts, sessions
+from services.gateway import accounts, handoffs, sessions
 from services.gateway.edge import STANDING
-from services.gateway.errors import CrossSiteRequest, TooManyRequests
+from services.gateway.errors import CrossSiteRequest, HandoffOnlyAddsPhotos, TooManyRequests
 from services.gateway.limits import (
     ANONYMOUS,
     HOOKS,
@@ -27,7 +28,7 @@ from services.gateway.limits import (
 )
 from services.gateway.parts import Gateway, Parts, parts_of
 from services.gateway.settings import GatewaySettings
-from services.kit.problems import Unauthenticated
+from services.kit.problems import NotFound, Unauthenticated
 from services.kit.tokens import InvalidToken
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -38,10 +39,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """The account a request is for, and how long its proof lasts."""
+    """The account a request is for, how long its proof lasts, and by which hand-off it came."""
 
     account_id: UUID
     expires_at: float
+    handoff_id: UUID | None = None
 
 
 class KnownAccounts:
@@ -104,15 +106,33 @@ def visitor_within(limit: Limit) -> Callable[[Request], Awaitable[Visitor]]:
     """A dependency: the visitor, whose account has a request left in this limit."""
 
     async def visitor(request: Request) -> Visitor:
-        try:
-            found = await recognize(request, parts_of(request))
-        except Unauthenticated:
-            charge_address(request, ANONYMOUS)
-            raise
-        charge(request, limit, str(found.account_id))
+        found = await _charged(request, limit)
+        if found.handoff_id:
+            raise HandoffOnlyAddsPhotos
         return found
 
     return visitor
+
+
+def photo_visitor_within(limit: Limit) -> Callable[[Request], Awaitable[Visitor]]:
+    """A dependency: the same, or a phone; it finds no photo but those of its own hand-off."""
+
+    async def visitor(request: Request) -> Visitor:
+        found = await _charged(request, limit)
+        if found.handoff_id and (photo_id := request.path_params.get("photo_id")):
+            async with parts_of(request).engine.begin() as connection:
+                await handoffs.require_photo(connection, found.handoff_id, _id(photo_id))
+        return found
+
+    return visitor
+
+
+async def phone(request: Request) -> Visitor:
+    """A dependency: whoever came by hand-off. For others there is nothing here."""
+    found = await _charged(request, READS)
+    if not found.handoff_id:
+        raise NotFound
+    return found
 
 
 def anyone_within(limit: Limit) -> Callable[[Request], Awaitable[None]]:
@@ -127,6 +147,9 @@ def anyone_within(limit: Limit) -> Callable[[Request], Awaitable[None]]:
 
 Reader = Annotated[Visitor, Depends(visitor_within(READS))]
 Writer = Annotated[Visitor, Depends(visitor_within(WRITES))]
+PhotoReader = Annotated[Visitor, Depends(photo_visitor_within(READS))]
+PhotoWriter = Annotated[Visitor, Depends(photo_visitor_within(WRITES))]
+Phone = Annotated[Visitor, Depends(phone)]
 JobMaker = Annotated[Visitor, Depends(visitor_within(JOBS))]
 ANYONE = Depends(anyone_within(ANONYMOUS))
 A_HOOK = Depends(anyone_within(HOOKS))
@@ -143,10 +166,30 @@ async def _maybe_signed_in(request: Request, parts: Gateway) -> sessions.Session
 MaybeSignedIn = Annotated[sessions.Session | None, Depends(_maybe_signed_in)]
 
 
+async def _charged(request: Request, limit: Limit) -> Visitor:
+    try:
+        found = await recognize(request, parts_of(request))
+    except Unauthenticated:
+        charge_address(request, ANONYMOUS)
+        raise
+    # A phone cannot use up what its account may ask for.
+    charge(request, limit, str(found.handoff_id or found.account_id))
+    return found
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound from None
+
+
 async def _by_token(header: str, request: Request, parts: Parts) -> Visitor:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated
+    if token.startswith(handoffs.TOKEN_PREFIX):
+        return await _by_handoff(token, parts)
     try:
         principal = await parts.verifier.verify(token)
     except InvalidToken as error:
@@ -154,6 +197,14 @@ async def _by_token(header: str, request: Request, parts: Parts) -> Visitor:
         raise Unauthenticated from None
     known: KnownAccounts = request.app.state.known_accounts
     return Visitor(await known.of(principal.subject, parts), principal.expires_at)
+
+
+async def _by_handoff(token: str, parts: Parts) -> Visitor:
+    async with parts.engine.begin() as connection:
+        bearer = await handoffs.recognize(connection, token)
+    if bearer is None:
+        raise Unauthenticated
+    return Visitor(bearer.account_id, bearer.ends_at.timestamp(), bearer.handoff_id)
 
 
 async def _by_cookie(request: Request, parts: Parts) -> Visitor:

@@ -14,6 +14,7 @@ from services.processing import batch_api
 from services.uploads import api as uploads
 
 OWN = {("/v1/me", "get"), ("/v1/events", "get"), ("/v1/jobs/quote", "post")}
+OWN_TAGS = {"handoffs"}
 Operation = tuple[str, str]
 
 
@@ -29,7 +30,7 @@ PASSED_THROUGH = sorted(
     (path, method)
     for path, operations in PUBLIC["paths"].items()
     for method in operations
-    if (path, method) not in OWN
+    if (path, method) not in OWN and not OWN_TAGS & set(operations[method]["tags"])
 )
 
 

@@ -1,0 +1,38 @@
+"""Places: a photo that a phone begins takes one of its hand-off's 30, or is not begun at all."""
+
+import json
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from services.gateway import handoffs
+from services.gateway.parts import Parts
+from services.gateway.upstream import CREATED
+from services.gateway.visitors import Visitor
+from services.kit.client import Answer
+
+
+async def begin_in_place(
+    gateway: Parts, visitor: Visitor, begin: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    """Begin a photo for whoever it is. A place that no photo came of is given back."""
+    if (handoff_id := visitor.handoff_id) is None:
+        return await begin()
+    async with gateway.engine.begin() as connection:
+        await handoffs.take_place(connection, handoff_id)
+    try:
+        answer = await begin()
+    except Exception:
+        await _give_back(gateway, handoff_id)
+        raise
+    if answer.status != CREATED:
+        await _give_back(gateway, handoff_id)
+        return answer
+    photo_id = UUID(json.loads(answer.body)["photo"]["id"])
+    async with gateway.engine.begin() as connection:
+        await handoffs.keep_photo(connection, handoff_id, photo_id)
+    return answer
+
+
+async def _give_back(gateway: Parts, handoff_id: UUID) -> None:
+    async with gateway.engine.begin() as connection:
+        await handoffs.give_back_place(connection, handoff_id)
