@@ -194,6 +194,7 @@ def _gateway(home: Home, addresses: Addresses) -> dict[str, str]:
         "OIDC_CLIENT_ID": WEB_CLIENT,
         "OIDC_ALLOWED_CLIENTS": f"{WEB_CLIENT},{CLI_CLIENT}",
         "PUBLIC_URL": addresses.url("gateway"),
+        "STORAGE_ORIGIN": addresses.via("s3", addresses.s3.endpoint),
         "SESSION_SECRET": home.secret("session"),
     }
 

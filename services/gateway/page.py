@@ -1,4 +1,7 @@
-"""The first page: that Rekindle lives, and who is signed in. No script, no inline style."""
+"""The first page: that Rekindle lives, and who is signed in; and the page a phone is handed.
+
+The first has no script, the other one of its own; neither has inline styles.
+"""
 
 from html import escape
 from pathlib import Path
@@ -17,6 +20,9 @@ FILES = Path(__file__).parent / "page"
 PAGE = Template((FILES / "index.html").read_text())
 STYLE = (FILES / "style.css").read_bytes()
 ICON = (FILES / "icon.svg").read_bytes()
+HANDOFF = (FILES / "handoff.html").read_text()
+HANDOFF_STYLE = (FILES / "handoff.css").read_bytes()
+HANDOFF_SCRIPT = (FILES / "handoff.js").read_bytes()
 KEPT_BY_BROWSERS = {"cache-control": "public, max-age=3600"}
 
 SIGNED_OUT = Template('<p>$notice</p>\n<p><a class="action" href="/login">Sign in</a></p>')
@@ -48,6 +54,29 @@ async def home(request: Request, gateway: Gateway, session: MaybeSignedIn) -> HT
         PAGE.substitute(content=content, version=version),
         headers={"content-security-policy": policy},
     )
+
+
+@router.get("/handoff")
+async def handoff(gateway: Gateway) -> HTMLResponse:
+    """The page that a hand-off's address opens. Who it is for, only its script reads."""
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;"
+        f" connect-src 'self' {gateway.settings.storage_origin}; base-uri 'none';"
+        " frame-ancestors 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    )
+    return HTMLResponse(HANDOFF, headers={"content-security-policy": policy})
+
+
+@router.get("/handoff.css")
+async def handoff_style() -> Response:
+    """How that page differs from the first."""
+    return Response(HANDOFF_STYLE, media_type="text/css", headers=KEPT_BY_BROWSERS)
+
+
+@router.get("/handoff.js")
+async def handoff_script() -> Response:
+    """What that page does."""
+    return Response(HANDOFF_SCRIPT, media_type="text/javascript", headers=KEPT_BY_BROWSERS)
 
 
 @router.get("/style.css")

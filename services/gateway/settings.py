@@ -1,5 +1,6 @@
 """What the gateway's processes read from their environment."""
 
+import re
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator
@@ -8,6 +9,7 @@ from services.kit.settings import ServiceSettings
 
 EVENT_STREAMS_MAX = 5_000
 EVENT_HEARTBEAT_S = 15.0
+ORIGIN = re.compile(r"https?://[\w.:\[\]-]+")
 
 
 class ConsumerSettings(ServiceSettings):
@@ -30,6 +32,7 @@ class GatewaySettings(ConsumerSettings):
     oidc_client_id: str
     oidc_allowed_clients: str
     public_url: str
+    storage_origin: str
     session_secret: SecretStr
 
     uploads_url: str
@@ -55,6 +58,14 @@ class GatewaySettings(ConsumerSettings):
     @classmethod
     def _ends_without_a_slash(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @field_validator("storage_origin")
+    @classmethod
+    def _is_an_origin(cls, value: str) -> str:
+        # It becomes part of a policy, where a space or a semicolon would begin something else.
+        if not ORIGIN.fullmatch(origin := value.rstrip("/")):
+            raise ValueError("give the scheme, host and port at which browsers reach the storage")
+        return origin
 
     @property
     def allowed_clients(self) -> frozenset[str]:
