@@ -4,7 +4,9 @@ from sdk.rekindle.client import Rekindle
 from sdk.rekindle.models import (
     Balance,
     Batch,
+    BegunHandoff,
     FeedEvent,
+    Handoff,
     Job,
     Kind,
     Page,
@@ -26,8 +28,10 @@ from sdk.rekindle.tokens import FixedToken, TokenProvider, TokenStore
 __all__ = [
     "Balance",
     "Batch",
+    "BegunHandoff",
     "FeedEvent",
     "FixedToken",
+    "Handoff",
     "Job",
     "Kind",
     "LoginFailed",

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sdk.rekindle import events
 from sdk.rekindle.batches import Batches
+from sdk.rekindle.handoffs import Handoffs
 from sdk.rekindle.jobs import Jobs
 from sdk.rekindle.models import Account, Balance, FeedEvent, Kind, Page, Plans, Receipt
 from sdk.rekindle.photos import Photos
@@ -34,6 +35,7 @@ class Rekindle:
         self.photos = Photos(self._transport)
         self.jobs = Jobs(self._transport)
         self.batches = Batches(self._transport)
+        self.handoffs = Handoffs(self._transport)
         self.credits = Credits(self._transport)
 
     async def __aenter__(self) -> Self:

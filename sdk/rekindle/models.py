@@ -62,6 +62,40 @@ class BegunPhoto(Answer):
     upload: Upload
 
 
+class HandedPhoto(Answer):
+    """A photo that came by hand-off, and what was last heard of it."""
+
+    id: UUID
+    state: Literal["begun", "accepted", "ready", "rejected", "deleted"]
+
+
+class Handoff(Answer):
+    """Leave for another device to add photos for a while."""
+
+    id: UUID
+    state: Literal["open", "full", "expired", "revoked"]
+    photos_max: int
+    photos_left: int
+    created_at: datetime
+    opened_at: datetime | None = None
+    expires_at: datetime
+    photos: tuple[HandedPhoto, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether no photo can come any more, and none that came is still being prepared."""
+        unsettled = "accepted" if self.state in ("expired", "revoked") else ("begun", "accepted")
+        return self.state != "open" and not any(photo.state in unsettled for photo in self.photos)
+
+
+class BegunHandoff(Answer):
+    """A hand-off and what the other device opens; whoever has the address can add photos."""
+
+    handoff: Handoff
+    address: str
+    qr_svg: str
+
+
 class JobResult(Answer):
     """What a job made, and a short-lived address to fetch it from."""
 

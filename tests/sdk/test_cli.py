@@ -62,7 +62,17 @@ def commands() -> list[list[str]]:
 
 
 def test_help_teaches_every_command_with_examples(rekindle: Rekindle) -> None:
-    known = {"login", "logout", "restore", "batch", "photos", "jobs", "credits", "doctor"}
+    known = {
+        "login",
+        "logout",
+        "restore",
+        "batch",
+        "photos",
+        "handoff",
+        "jobs",
+        "credits",
+        "doctor",
+    }
     for_operators = {"dead", "costs"}
     assert known | for_operators == set(cli.commands)
     top = rekindle("--help")

@@ -1,8 +1,10 @@
 """The client and the command on the running system: what a user sees, and what it costs."""
 
+import asyncio
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,12 +17,14 @@ from PIL import Image
 
 from deploy.local import demo
 from sdk.rekindle import LoginFailed, Rekindle, RekindleProblem
+from sdk.rekindle.cli.door import INTERRUPTED
 from sdk.rekindle.login import Issuer, login_with_password
 from sdk.rekindle.problems import NotLoggedIn
 from sdk.rekindle.tokens import StoredLogin, TokenStore
 from tests.sdk.scripted import measured
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = (sys.executable, "-c", "from sdk.rekindle.cli import main; main()")
 COMMAND_TIMEOUT_S = 170
 PRICE = 2
 
@@ -36,20 +40,26 @@ async def rekindle(stack: State) -> AsyncIterator[Rekindle]:
 
 
 @pytest.fixture
-def command(stack: State, tmp_path: Path) -> Command:
-    """The program, logged in, in a folder below the stack's state."""
+def environment(stack: State, tmp_path: Path) -> dict[str, str]:
+    """That of a program in a folder below the stack's state, with a home of its own."""
     (tmp_path / ".rekindle").symlink_to(stack["home"])
+    return {
+        **measured(),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+    }
+
+
+@pytest.fixture
+def command(environment: dict[str, str], tmp_path: Path) -> Command:
+    """The program, logged in."""
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-c", "from sdk.rekindle.cli import main; main()", *arguments],
+            [*PROGRAM, *arguments],
             cwd=tmp_path,
-            env={
-                **measured(),
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
-                "XDG_CONFIG_HOME": str(tmp_path / "config"),
-            },
+            env=environment,
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT_S,
@@ -199,6 +209,49 @@ def test_an_unknown_kind_is_refused_before_the_photo_travels(
     assert "There is no edit" in outcome.stderr
     after = json.loads(command("photos", "list", "--json").stdout)["items"]
     assert [photo["id"] for photo in after] == [photo["id"] for photo in before]
+
+
+async def test_a_phone_sends_a_photo_while_the_terminal_watches(
+    stack: State, command: Command, environment: dict[str, str], tmp_path: Path
+) -> None:
+    started = await asyncio.create_subprocess_exec(
+        *PROGRAM, "handoff", cwd=tmp_path, env=environment, stdout=subprocess.PIPE
+    )
+    lines = said_by(started)
+    try:
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            address = await until(lines, "/handoff#")
+            assert address.startswith(stack["gateway_url"])
+            async with Rekindle(stack["gateway_url"], address.partition("#")[2]) as phone:
+                photo = await phone.photos.add(portrait(tmp_path / "old.png"))
+                await until(lines, f"{photo.id} is ready")
+                with pytest.raises(RekindleProblem, match="Sign in"):
+                    await phone.credits.balance()
+                started.send_signal(signal.SIGINT)
+                await started.wait()
+                with pytest.raises(NotLoggedIn):
+                    await phone.photos.get(photo.id)
+    finally:
+        if started.returncode is None:
+            started.kill()
+            await started.wait()
+
+    assert started.returncode == INTERRUPTED
+    kept = json.loads(command("photos", "show", str(photo.id), "--json").stdout)
+    assert kept["state"] == "ready"
+
+
+async def said_by(process: asyncio.subprocess.Process) -> AsyncIterator[str]:
+    assert process.stdout
+    async for line in process.stdout:
+        yield line.decode().strip()
+
+
+async def until(lines: AsyncIterator[str], part: str) -> str:
+    async for line in lines:
+        if part in line:
+            return line
+    pytest.fail(f"it ended before it said {part}")
 
 
 def test_the_doctor_finds_a_running_stack_well(command: Command) -> None:

@@ -8,6 +8,7 @@ from sdk.rekindle.cli.costs import costs
 from sdk.rekindle.cli.credits import show_credits
 from sdk.rekindle.cli.dead import dead
 from sdk.rekindle.cli.door import failing_in_sentences
+from sdk.rekindle.cli.handoff import handoff
 from sdk.rekindle.cli.health import doctor
 from sdk.rekindle.cli.jobs import jobs
 from sdk.rekindle.cli.photos import photos
@@ -23,6 +24,7 @@ def cli() -> None:
       rekindle login --demo                      log in at the local stack (make run)
       rekindle restore old.jpg --kind restore_colourize --out new.png
       rekindle batch album/*.jpg                 many photos, one order
+      rekindle handoff                           take the pictures with your phone
       rekindle credits                           what it cost, and what is left
 
     \b
@@ -32,7 +34,11 @@ def cli() -> None:
     """  # noqa: D301
 
 
-for command in (login, logout, restore, batch, photos, jobs, show_credits, doctor, dead, costs):
+COMMANDS = (
+    *(login, logout, restore, batch, photos, handoff, jobs, show_credits),
+    *(doctor, dead, costs),
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -29,6 +29,7 @@ MENDS = {
     "unauthenticated": "Log in with `rekindle login` (or `rekindle login --demo`).",
     "unreachable": "See what is missing with `rekindle doctor`.",
     "took-too-long": "Look again with `rekindle jobs list` and `rekindle photos list`.",
+    "too-many-handoffs": "Stop the other `rekindle handoff` with Ctrl-C, or wait until it ends.",
     "insufficient-credits": "See `rekindle credits`, or choose a cheaper --kind.",
     "kind-not-available": "Choose another --kind.",
     "unknown-kind": "Choose another --kind.",
@@ -104,8 +105,8 @@ def sentence(error: RekindleError) -> str:
 
 
 def show_json(document: Any) -> None:
-    """Write one JSON document on one line of standard output."""
-    print(json.dumps(document, default=_as_json, ensure_ascii=False))
+    """Write one JSON document on one line of standard output, at once: others may follow late."""
+    print(json.dumps(document, default=_as_json, ensure_ascii=False), flush=True)
 
 
 def table_of(*columns: str) -> Table:

@@ -104,7 +104,9 @@ function add(files) {
     const photo = { file, item, begun: null };
     const picture = item.querySelector("img");
     picture.src = URL.createObjectURL(file);
-    picture.onload = picture.onerror = () => URL.revokeObjectURL(picture.src);
+    picture.onload = () => URL.revokeObjectURL(picture.src);
+    // Few browsers can show a HEIC; the plain square stays.
+    picture.onerror = () => picture.removeAttribute("src");
     item.querySelector(".name").textContent = file.name || "Photo";
     item.querySelector("button").onclick = () => queue(photo);
     list.prepend(item);
@@ -190,7 +192,7 @@ function rest() {
     hour: "2-digit",
     minute: "2-digit",
   });
-  return `You can add ${left === 1 ? "one more photo" : `${left} photos`} until ${until}.`;
+  return `You can add ${left} ${counts.arrived ? "more" : "photos"} until ${until}.`;
 }
 
 const photos = (count) => (count === 1 ? "One photo" : `${count} photos`);
@@ -202,6 +204,9 @@ for (const name of ["camera", "gallery"]) {
     input.value = "";
   };
 }
+
+// Another code was opened in this very tab.
+addEventListener("hashchange", () => location.reload());
 
 addEventListener("beforeunload", (event) => {
   if (counts.busy + waiting.length) event.preventDefault();
