@@ -43,13 +43,12 @@ async def read_me(visitor: Reader, gateway: Gateway) -> schemas.Me:
 )
 async def begin_photo(request: Request, visitor: PhotoWriter, gateway: Gateway) -> Response:
     """Announce a photo; the answer says where and how to upload its bytes."""
-    body = await request.body()
     account_id = visitor.account_id
 
-    async def begin() -> Answer:
+    async def begin(body: bytes) -> Answer:
         return await ask(gateway.uploads, "POST", "/v1/photos", account_id=account_id, body=body)
 
-    return passed_back(await begin_in_place(gateway, visitor, begin))
+    return passed_back(await begin_in_place(gateway, visitor, await request.body(), begin))
 
 
 @router.post(

@@ -12,15 +12,15 @@ from services.kit.client import Answer
 
 
 async def begin_in_place(
-    gateway: Parts, visitor: Visitor, begin: Callable[[], Awaitable[Answer]]
+    gateway: Parts, visitor: Visitor, body: bytes, begin: Callable[[bytes], Awaitable[Answer]]
 ) -> Answer:
     """Begin a photo for whoever it is. A place that no photo came of is given back."""
     if (handoff_id := visitor.handoff_id) is None:
-        return await begin()
+        return await begin(body)
     async with gateway.engine.begin() as connection:
         await handoffs.take_place(connection, handoff_id)
     try:
-        answer = await begin()
+        answer = await begin(_without_hash(body))
     except Exception:
         await _give_back(gateway, handoff_id)
         raise
@@ -31,6 +31,17 @@ async def begin_in_place(
     async with gateway.engine.begin() as connection:
         await handoffs.keep_photo(connection, handoff_id, photo_id)
     return answer
+
+
+def _without_hash(body: bytes) -> bytes:
+    """Uploads knows a file by its hash, and would show a phone what the account has already."""
+    try:
+        announced = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    if not isinstance(announced, dict):
+        return body
+    return json.dumps({k: v for k, v in announced.items() if k != "sha256"}).encode()
 
 
 async def _give_back(gateway: Parts, handoff_id: UUID) -> None:

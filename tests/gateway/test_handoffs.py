@@ -101,6 +101,18 @@ async def test_a_photo_that_uploads_refuses_takes_no_place(door: Door) -> None:
     assert left == 30
 
 
+async def test_a_phone_cannot_ask_by_hash_for_what_the_account_has(door: Door) -> None:
+    known = {"filename": "aunt.jpg", "size": 1_000, "sha256": "a" * 64}
+    async with door.visit() as desktop, phone_of(door, await handed(desktop)) as phone:
+        own = (await desktop.post("/v1/photos", json=known)).json()["photo"]["id"]
+        by_phone = await phone.post("/v1/photos", json=known)
+        nested = [await who.post("/v1/photos", content=b"[" * 5_000) for who in (desktop, phone)]
+
+    assert by_phone.status_code == 201
+    assert by_phone.json()["photo"]["id"] != own
+    assert said(nested[0]) == said(nested[1])
+
+
 async def test_a_service_that_is_away_takes_no_place(open_door: OpenDoor) -> None:
     door = open_door(uploads_url="http://127.0.0.1:9")
     async with door.visit() as desktop, phone_of(door, await handed(desktop)) as phone:
