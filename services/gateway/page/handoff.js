@@ -9,7 +9,9 @@ const PAUSE_MAX_MS = 10_000;
 const LOOK_EVERY_MS = 15_000;
 const ANSWER_TIMEOUT_MS = 30_000;
 const SILENCE_TIMEOUT_MS = 60_000;
-const UNSENT = { detail: "The file was not taken." };
+const UNSENT = { detail: "The file was not taken.", again: true };
+const ENDED = { detail: "This code has ended. Make a new one on your computer." };
+const UNAUTHENTICATED = 401;
 
 const said = document.getElementById("said");
 const choices = document.getElementById("choices");
@@ -28,6 +30,7 @@ class Refusal extends Error {
     this.status = status;
     // No answer, too many at once, or a fault of ours: the same may work a little later.
     this.passes = status === 0 || status === 429 || status >= 500;
+    this.again = this.passes || problem.again === true;
     this.pauseMs = 1000 * (problem.retry_after_s || 0);
   }
 }
@@ -58,7 +61,7 @@ async function ask(method, path, body) {
   });
   const document = await answer.json().catch(() => ({}));
   if (answer.ok) return document;
-  throw new Refusal(answer.status, document);
+  throw new Refusal(answer.status, answer.status === UNAUTHENTICATED ? ENDED : document);
 }
 
 function send(upload, file, onProgress) {
@@ -133,7 +136,9 @@ async function take(photo) {
     tell(photo, "arrived", "On your computer");
   } catch (refusal) {
     tell(photo, "refused", refusal.message);
-    photo.item.querySelector("button").hidden = !refusal.passes;
+    photo.item.querySelector("button").hidden = !refusal.again;
+    // The storage's form may be too old: then everything begins anew.
+    if (!refusal.passes) photo.begun = null;
   }
   counts.busy -= 1;
   next();
@@ -146,7 +151,12 @@ async function bring(photo) {
   tell(photo, "sending", "Sending");
   // What was begun is gone on with: it has its place already.
   photo.begun ??= await patiently(() =>
-    ask("POST", "/v1/photos", { filename: file.name || "photo.jpg", size: file.size }),
+    // In one piece: a page that is closed could not go on with the other ones.
+    ask("POST", "/v1/photos", {
+      filename: file.name || "photo.jpg",
+      size: file.size,
+      multipart: false,
+    }),
   );
   const { upload, photo: shown } = photo.begun;
   await patiently(() =>
@@ -170,7 +180,7 @@ async function look() {
     handoff = await ask("GET", "/v1/handoffs/current");
     isOver = handoff.state !== "open";
   } catch (refusal) {
-    if (refusal.status === 401) isOver = true;
+    if (refusal.status === UNAUTHENTICATED) isOver = true;
     else if (!handoff) said.textContent = refusal.message;
   }
   sumUp();
@@ -186,7 +196,8 @@ function sumUp() {
 
 function rest() {
   if (handoff?.state === "full") return "That was the last one: make a new code for more.";
-  if (isOver) return "This code has ended. Make a new one on your computer.";
+  if (!token) return "Scan the code that your computer shows.";
+  if (isOver) return ENDED.detail;
   const left = handoff.photos_left;
   const until = new Date(handoff.expires_at).toLocaleTimeString([], {
     hour: "2-digit",
