@@ -34,6 +34,8 @@ class PreparePhoto(Command):
     object_key: str
     media_type: str
     quad: Quad | None = None
+    etag: Annotated[str | None, Field(description="No other object may be prepared.")] = None
+    sha256: Annotated[str | None, Field(description="What its bytes must have, in hex.")] = None
 
 
 class PhotoPrepared(Event):

@@ -31,6 +31,8 @@ class PhotoAccepted(Event):
     width: Pixels
     height: Pixels
     quad: Quad | None = None
+    etag: Annotated[str | None, Field(description="Of the object that was looked at.")] = None
+    sha256: Annotated[str | None, Field(description="What its bytes must have, in hex.")] = None
 
 
 class PhotoRejected(Event):

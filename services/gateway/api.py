@@ -38,11 +38,16 @@ async def read_me(visitor: Reader, gateway: Gateway) -> schemas.Me:
     "/photos",
     status_code=201,
     response_model=schemas.PhotoBegun,
+    responses={200: {"model": schemas.PhotoBegun, "description": "It was announced before."}},
     openapi_extra=takes(schemas.BeginPhoto) | BY_PHONE_TOO,
     tags=["photos"],
 )
 async def begin_photo(request: Request, visitor: PhotoWriter, gateway: Gateway) -> Response:
-    """Announce a photo; the answer says where and how to upload its bytes."""
+    """Announce a photo; the answer says where and how to upload its bytes.
+
+    With the `sha256` of a photo that this account has announced before (and that was not refused or
+    deleted) the answer is 200 with that photo, and with what is still to be sent of it.
+    """
     account_id = visitor.account_id
 
     async def begin(body: bytes) -> Answer:
@@ -67,6 +72,13 @@ async def complete_photo(
     return passed_back(
         await ask(gateway.uploads, "POST", path, account_id=account_id, body=body or b"{}")
     )
+
+
+@router.get("/photos/{photo_id}/upload", response_model=schemas.Upload, tags=["photos"])
+async def resume_upload(photo_id: UUID, visitor: Writer, gateway: Gateway) -> Response:
+    """What is still to be sent of a begun photo, with fresh addresses for it."""
+    path, account_id = f"/v1/photos/{photo_id}/upload", visitor.account_id
+    return passed_back(await ask(gateway.uploads, "GET", path, account_id=account_id))
 
 
 @router.get("/photos", response_model=schemas.PhotoPage, tags=["photos"])

@@ -46,7 +46,15 @@ class BeginPhoto(BaseModel):
 
     filename: str = Field(min_length=1, max_length=255)
     size: int = Field(ge=1, le=UPLOAD_BYTES_MAX, description="Bytes of the file.")
-    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-fA-F]{64}$",
+        description="Of the file: no other bytes are taken, and the same file is kept only once.",
+    )
+    multipart: bool | None = Field(
+        default=None,
+        description="Whether the file is sent in parts; if not said, those above 8 MB are.",
+    )
 
 
 class CompletePhoto(BaseModel):
@@ -78,7 +86,7 @@ class Photo(BaseModel):
     version: int
 
 
-class Upload(BaseModel):
+class FormUpload(BaseModel):
     """A form to send the file with: all fields first, the file as the last one."""
 
     method: Literal["POST"]
@@ -87,11 +95,35 @@ class Upload(BaseModel):
     expires_at: datetime
 
 
+class PartAddress(BaseModel):
+    """Where one part goes, by a PUT of exactly so many bytes. The first part has number 1."""
+
+    number: int
+    bytes: int
+    url: str
+
+
+class PartsUpload(BaseModel):
+    """Addresses to send the missing parts to, in any order, several at a time, again if need be.
+
+    Part n begins at byte (n - 1) x `part_bytes` of the file.
+    """
+
+    method: Literal["PUT"]
+    part_bytes: int
+    parts: Annotated[list[PartAddress], Field(description="Those that have not arrived.")]
+    stored: Annotated[list[int], Field(description="The numbers of those that have.")]
+    expires_at: datetime
+
+
+Upload = Annotated[FormUpload | PartsUpload, Field(discriminator="method")]
+
+
 class PhotoBegun(BaseModel):
-    """The photo, and how to upload its bytes."""
+    """The photo, and how to upload its bytes; null when they have arrived before."""
 
     photo: Photo
-    upload: Upload
+    upload: Upload | None
 
 
 class HandedPhoto(BaseModel):

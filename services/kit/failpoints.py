@@ -55,6 +55,8 @@ POINTS = {
     "mid_plan_change": "an account's plan is written down, its period's credits are not granted",
     "on_sweeper_tick": "the sweep of credits begins, and nothing of it is done",
     # Uploads.
+    "after_upload_start_before_row": "an upload in parts is open at S3, its photo has no id of it",
+    "after_join_before_look": "the parts of a file are one object, and nobody has looked at it",
     "after_look_before_accept": "an upload was looked at, its photo is not accepted",
     "mid_ready": "a photo is ready, nobody was told",
     "before_original_delete": "a photo's state forbids its original, which is still there",

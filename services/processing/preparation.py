@@ -21,7 +21,7 @@ from contracts.uploads.v1 import PhotoAccepted
 from services.kit import failpoints
 from services.kit.db import Connection
 from services.kit.outbox import order, say
-from services.kit.storage import NoSuchObject, ObjectTooLarge, Storage
+from services.kit.storage import NoSuchObject, ObjectChanged, ObjectTooLarge, Storage
 from services.processing import accounts, jobs
 from services.processing.models import preparations
 from services.processing.sandbox import Crashed, Sandbox, TaskFailed
@@ -29,6 +29,9 @@ from services.processing.sandbox import Crashed, Sandbox, TaskFailed
 ORIGINAL_BYTES_MAX = 50 * 1024 * 1024
 CRASHES_MAX = 3
 """A photo that broke its decoder so often is at fault, not the machine."""
+
+REPLACED = "The file was replaced after it was looked at. Upload the photo again."
+MISMATCH = "The file is not the one that was announced: its SHA-256 differs. Upload it again."
 
 Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 Write = Callable[[Connection], Awaitable[None]]
@@ -62,6 +65,8 @@ async def accept(connection: Connection, photo: PhotoAccepted) -> None:
         object_key=photo.object_key,
         media_type=photo.media_type,
         quad=photo.quad,
+        etag=photo.etag,
+        sha256=photo.sha256,
     )
     queue = f"rk.processing.prepare.{service.tier}"
     await order(connection, command, about=photo.photo_id, queue=queue)
@@ -98,6 +103,8 @@ class Preparer:
                 facts = await self._make(command, Path(folder))
             except (NoSuchObject, ObjectTooLarge):
                 facts = {"code": "file-missing", "detail": "The uploaded file is not there."}
+            except ObjectChanged:
+                facts = {"code": "file-replaced", "detail": REPLACED}
             except TaskFailed as refusal:
                 facts = refusal.facts
             except Crashed:
@@ -116,7 +123,11 @@ class Preparer:
 
     async def _make(self, command: PreparePhoto, folder: Path) -> dict[str, Any]:
         source, master, thumbnail = (folder / name for name in ("source", "master", "thumbnail"))
-        await self._storage.download(command.object_key, source, bytes_max=ORIGINAL_BYTES_MAX)
+        sha256 = await self._storage.download(
+            command.object_key, source, bytes_max=ORIGINAL_BYTES_MAX, etag=command.etag
+        )
+        if command.sha256 not in (None, sha256):
+            return {"code": "checksum-mismatch", "detail": MISMATCH}
         made = await self._sandbox.run(
             "prepare",
             source=str(source),

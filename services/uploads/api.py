@@ -13,11 +13,10 @@ from contracts.uploads.v1 import Quad
 from services.kit.http import AccountOfCaller, InvalidRequest, Transaction
 from services.kit.problems import NotFound
 from services.kit.storage import Storage
-from services.uploads import arrivals, photos, removal
+from services.uploads import addresses, arrivals, photos, removal
 from services.uploads.arrivals import Inspector
-from services.uploads.facts import BYTES_MAX
 from services.uploads.models import State
-from services.uploads.photos import FILENAME_LENGTH_MAX, UPLOAD_WITHIN
+from services.uploads.photos import FILENAME_LENGTH_MAX
 
 PAGE_MAX, PAGE_DEFAULT = 100, 20
 LINK_EXPIRES_S = 5 * 60
@@ -38,19 +37,39 @@ class NewPhoto(BaseModel):
     filename: Annotated[str, Field(min_length=1, max_length=FILENAME_LENGTH_MAX)]
     size: Annotated[int, Field(ge=1, le=2**53, strict=True, description="Bytes of the file.")]
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
+    multipart: bool | None = None
 
 
 class Completion(BaseModel):
     quad: Annotated[Quad, AfterValidator(_convex)] | None = None
 
 
-class Upload(BaseModel):
+class FormUpload(BaseModel):
     """How to send the file: a form with these fields first and the file, as `file`, last."""
 
     method: Literal["POST"] = "POST"
     url: str
     fields: dict[str, str]
     expires_at: datetime
+
+
+class PartAddress(BaseModel):
+    number: int
+    bytes: int
+    url: str
+
+
+class PartsUpload(BaseModel):
+    """How to send the file: each missing part by a PUT to its address, several at a time."""
+
+    method: Literal["PUT"] = "PUT"
+    part_bytes: int
+    parts: list[PartAddress]
+    stored: list[int]
+    expires_at: datetime
+
+
+Upload = Annotated[FormUpload | PartsUpload, Field(discriminator="method")]
 
 
 class PhotoProblem(BaseModel):
@@ -76,7 +95,7 @@ class Photo(BaseModel):
 
 class BegunPhoto(BaseModel):
     photo: Photo
-    upload: Upload
+    upload: Upload | None
 
 
 class PhotoPage(BaseModel):
@@ -104,33 +123,34 @@ Looks = Annotated[Inspector, Depends(_inspector)]
 Engine = Annotated[AsyncEngine, Depends(_engine)]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses={200: {"model": BegunPhoto}})
 async def begin_photo(
-    new: NewPhoto,
-    connection: Transaction,
-    account_id: AccountOfCaller,
-    storage: Bucket,
-    response: Response,
+    new: NewPhoto, engine: Engine, account_id: AccountOfCaller, storage: Bucket, response: Response
 ) -> BegunPhoto:
-    """Announce a photo and learn where to send its file."""
-    photo = await photos.begin(
-        connection,
+    """Announce a photo and learn where to send its file; one of the same bytes is found again."""
+    announced = await addresses.announce(
+        engine,
+        storage,
         account_id=account_id,
         filename=new.filename,
         size=new.size,
-        sha256=new.sha256,
+        sha256=new.sha256.lower() if new.sha256 else None,
+        in_parts=new.multipart,
     )
-    post = await storage.sign_post(
-        photo.original_key,
-        bytes_min=1,
-        bytes_max=BYTES_MAX,
-        expires_s=int(UPLOAD_WITHIN.total_seconds()),
-    )
+    photo, upload = announced.photo, announced.upload
+    if not announced.is_new:
+        response.status_code = 200
     response.headers["location"] = f"/v1/photos/{photo.id}"
-    return BegunPhoto(
-        photo=_shown(photo, storage),
-        upload=Upload(url=post.url, fields=post.fields, expires_at=photo.upload_expires_at),
-    )
+    return BegunPhoto(photo=_shown(photo, storage), upload=_told(upload) if upload else None)
+
+
+@router.get("/{photo_id}/upload")
+async def resume_upload(
+    photo_id: UUID, engine: Engine, account_id: AccountOfCaller, storage: Bucket
+) -> Upload:
+    """What is still to be sent of a photo, with fresh addresses for it."""
+    upload = await addresses.resume(engine, storage, account_id=account_id, photo_id=photo_id)
+    return _told(upload)
 
 
 @router.post("/{photo_id}/complete", status_code=202)
@@ -198,6 +218,20 @@ async def delete_photo(
     if photo is None:
         raise NotFound
     await removal.remove_at_once(engine, storage, photo)
+
+
+def _told(upload: addresses.Form | addresses.InParts) -> FormUpload | PartsUpload:
+    if isinstance(upload, addresses.Form):
+        return FormUpload(url=upload.url, fields=upload.fields, expires_at=upload.expires_at)
+    return PartsUpload(
+        part_bytes=upload.part_bytes,
+        parts=[
+            PartAddress(number=part.number, bytes=part.size_bytes, url=url)
+            for part, url in upload.missing
+        ],
+        stored=upload.stored,
+        expires_at=upload.expires_at,
+    )
 
 
 def _shown(photo: photos.Photo, storage: Storage) -> Photo:

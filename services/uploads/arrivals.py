@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import failpoints
 from services.kit.problems import Problem, Unavailable
-from services.kit.storage import NoSuchObject, Storage
-from services.uploads import photos
+from services.kit.storage import NoSuchObject, ObjectChanged, Storage
+from services.uploads import announcements, parts, photos
 from services.uploads.errors import REFUSALS, UploadMissing
 from services.uploads.facts import PhotoFacts
 from services.uploads.inspection import HeaderIncomplete, damaged, inspect
@@ -36,28 +36,35 @@ class Inspector:
         # One thread: Python's filter of warnings, which inspection sets, is the whole process's.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inspection")
 
-    async def look(self, key: str) -> PhotoFacts:
-        """The facts of a stored photo, or the problem with it."""
+    async def look(self, key: str) -> tuple[PhotoFacts, str]:
+        """The facts of a stored photo and the ETag of what was seen, or the problem with it."""
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S), self._free:
                 return await self._look(key)
         except NoSuchObject:
             raise UploadMissing("Upload the file first, then say that it is complete.") from None
+        except ObjectChanged:
+            raise Unavailable("The file was sent again meanwhile; try again.") from None
         except TimeoutError:
             raise Unavailable("Many photos are arriving; try again in a moment.") from None
 
-    async def _look(self, key: str) -> PhotoFacts:
+    async def _look(self, key: str) -> tuple[PhotoFacts, str]:
         loop = asyncio.get_running_loop()
-        size = await self._storage.size(key)
-        tail = await self._storage.read_end(key, bytes_max=TAIL_BYTES)
+        tail = await self._storage.read(key, f"bytes=-{TAIL_BYTES}", bytes_max=TAIL_BYTES)
         for bytes_max in HEAD_BYTES:
-            head = await self._storage.read_start(key, bytes_max=bytes_max)
+            # Of the same object: one that is sent again meanwhile shows no head of its own.
+            head = await self._storage.read(
+                key, f"bytes=0-{bytes_max - 1}", bytes_max=bytes_max, etag=tail.etag
+            )
             try:
-                return await loop.run_in_executor(
-                    self._thread, lambda seen: inspect(seen, tail, size=size), head
+                facts = await loop.run_in_executor(
+                    self._thread,
+                    lambda seen: inspect(seen, tail.data, size=tail.size_bytes),
+                    head.data,
                 )
             except HeaderIncomplete:
                 continue
+            return facts, tail.etag
         raise damaged()
 
     def close(self) -> None:
@@ -92,8 +99,10 @@ async def _judge(
     quad: list[tuple[float, float]] | None,
 ) -> Photo | None:
     """The photo after it was judged; None if somebody else judged or deleted it meanwhile."""
+    if photo.upload_id:
+        await _join(storage, photo, photo.upload_id)
     try:
-        facts = await inspector.look(photo.original_key)
+        facts, etag = await inspector.look(photo.original_key)
     except Problem as refusal:
         if refusal.code not in REFUSALS:
             raise
@@ -106,12 +115,28 @@ async def _judge(
         return judged
     await failpoints.reach("after_look_before_accept")
     async with engine.begin() as connection:
-        return await photos.accept(connection, photo.id, facts=facts, quad=quad)
+        return await photos.accept(connection, photo.id, facts=facts, etag=etag, quad=quad)
+
+
+async def _join(storage: Storage, photo: Photo, upload_id: str) -> None:
+    """Make one object of the parts, unless that was done before, by somebody who then died."""
+    try:
+        arrived = await parts.arrived(storage, photo.original_key, upload_id)
+        cut = parts.parts_of(photo.size_announced)
+        if missing := [part.number for part in cut if part not in arrived]:
+            raise UploadMissing("Send the missing parts first.", parts_missing=missing)
+        etags = [arrived[part] for part in cut]
+        await parts.join(storage, photo.original_key, upload_id, etags)
+    except NoSuchObject:
+        return
+    except ObjectChanged:
+        raise Unavailable("A part was sent again meanwhile; try again.") from None
+    await failpoints.reach("after_join_before_look")
 
 
 async def _find(engine: AsyncEngine, account_id: UUID, photo_id: UUID) -> Photo:
     async with engine.begin() as connection:
-        return await photos.find(connection, account_id=account_id, photo_id=photo_id)
+        return await announcements.find(connection, account_id=account_id, photo_id=photo_id)
 
 
 def _repeat_refusal(photo: Photo) -> None:

@@ -10,6 +10,68 @@ class UploadMissing(Problem):
     title = "The file has not arrived"
 
 
+class UploadExpired(Problem):
+    """The file did not come within a day, so its photo was given up."""
+
+    status = 410
+    title = "The upload has expired"
+
+    def __init__(self) -> None:
+        super().__init__("The file did not arrive in time. Announce the photo again.")
+
+
+class UploadEnded(Problem):
+    """The file has arrived and was looked at: there is nothing left to send."""
+
+    status = 409
+    title = "The file has arrived"
+
+    def __init__(self, *, state: str) -> None:
+        super().__init__(f"The photo is {state}; its file is not needed again.", state=state)
+
+
+class TooManyUploads(Problem):
+    """The account announces photos faster than anybody takes them."""
+
+    status = 429
+    title = "Too many photos in an hour"
+
+    def __init__(self, *, uploads_max: int, retry_after_s: int) -> None:
+        super().__init__(
+            f"You may add {uploads_max} photos in an hour. Go on in {-(-retry_after_s // 60)} min.",
+            uploads_max=uploads_max,
+            retry_after_s=retry_after_s,
+        )
+
+
+class TooManyOpenUploads(Problem):
+    """Too many announced files have not come yet."""
+
+    status = 409
+    title = "Too many unfinished uploads"
+
+    def __init__(self, *, open_max: int) -> None:
+        super().__init__(
+            f"{open_max} photos wait for their files. Finish some of them, or delete them.",
+            open_max=open_max,
+        )
+
+
+class StorageFull(Problem):
+    """The account keeps as much as it may."""
+
+    status = 409
+    title = "There is no room left"
+
+    def __init__(self, *, bytes_max: int, bytes_used: int) -> None:
+        super().__init__(
+            f"Your photos may take {bytes_max // 2**30} GB, and this one does not fit any more."
+            " Delete some first.",
+            bytes_max=bytes_max,
+            bytes_used=bytes_used,
+        )
+
+
 class PhotoTooLarge(Problem):
     """More bytes than a photo may have."""
 

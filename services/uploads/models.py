@@ -28,6 +28,9 @@ photos = sa.Table(
     sa.Column("filename", sa.Text, nullable=False),
     sa.Column("size_announced", sa.BigInteger, nullable=False),
     sa.Column("sha256_announced", sa.Text),
+    sa.Column("in_parts", sa.Boolean, nullable=False),
+    sa.Column("upload_id", sa.Text),
+    sa.Column("etag", sa.Text),
     sa.Column("size_bytes", sa.BigInteger),
     sa.Column("media_type", sa.Text),
     sa.Column("width", sa.Integer),
@@ -39,4 +42,5 @@ photos = sa.Table(
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("upload_expires_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("sweep_at", sa.DateTime(timezone=True)),
+    sa.Column("abandoned", sa.Boolean, nullable=False),
 )

@@ -21,19 +21,20 @@ import sqlalchemy as sa
 from contracts.processing.v1 import PhotoPrepared
 from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted, PhotoReady, PhotoRejected
 from services.kit import failpoints, outbox
-from services.kit.db import Connection, uuid7
+from services.kit.db import Connection
 from services.kit.problems import NotFound
-from services.uploads.errors import PhotoTooLarge
-from services.uploads.facts import BYTES_MAX, PhotoFacts
+from services.uploads.facts import PhotoFacts
 from services.uploads.models import State, photos
 
-UPLOAD_WITHIN = timedelta(minutes=15)
+UPLOAD_WITHIN = timedelta(minutes=10)
+"""How long an address for the file, or for a part of it, is good; then there are fresh ones."""
 ABANDONED_AFTER = timedelta(hours=24)
 SWEEP_AFTER = timedelta(seconds=30)
 """How long whoever changed the state may take to remove the objects before the sweep does."""
 LATE_WRITES_END_AFTER = timedelta(minutes=20)
 """An upload that started in time may still be running; so may a preparation."""
 
+ORIGINALS = "originals/"
 FILENAME_LENGTH_MAX = 255
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 REVERSING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -49,7 +50,12 @@ class Photo:
     state: State
     version: int
     filename: str
+    size_announced: int
+    sha256_announced: str | None
+    in_parts: bool
+    upload_id: str | None
     size_bytes: int | None
+    etag: str | None
     media_type: str | None
     width: int | None
     height: int | None
@@ -64,7 +70,7 @@ class Photo:
     @property
     def original_key(self) -> str:
         """Where the upload lies. No part of it comes from the uploader."""
-        return f"originals/{self.account_id}/{self.id}"
+        return f"{ORIGINALS}{self.account_id}/{self.id}"
 
     @property
     def keys_not_to_keep(self) -> tuple[str, ...]:
@@ -79,43 +85,13 @@ class Photo:
         return (self.original_key, master, thumbnail)
 
 
-_COLUMNS = [photos.c[field.name] for field in fields(Photo)]
-
-
-async def begin(
-    connection: Connection, *, account_id: UUID, filename: str, size: int, sha256: str | None
-) -> Photo:
-    """Announce a photo whose bytes will come."""
-    if size > BYTES_MAX:
-        raise PhotoTooLarge(
-            f"A photo may have {BYTES_MAX // 2**20} MB. Save it as JPEG, or smaller.",
-            bytes_max=BYTES_MAX,
-        )
-    await outbox.require_room(connection)
-    begun = await connection.execute(
-        sa.insert(photos)
-        .values(
-            id=uuid7(),
-            account_id=account_id,
-            state=State.BEGUN,
-            version=1,
-            filename=clean(filename),
-            size_announced=size,
-            sha256_announced=sha256,
-            created_at=sa.func.now(),
-            updated_at=sa.func.now(),
-            upload_expires_at=sa.func.now() + UPLOAD_WITHIN,
-            sweep_at=sa.func.now() + ABANDONED_AFTER,
-        )
-        .returning(*_COLUMNS)
-    )
-    return _photo(begun.one())
+COLUMNS = [photos.c[field.name] for field in fields(Photo)]
 
 
 async def find(connection: Connection, *, account_id: UUID, photo_id: UUID) -> Photo:
     """The photo, if it is this account's and not deleted."""
     found = await connection.execute(
-        sa.select(*_COLUMNS).where(
+        sa.select(*COLUMNS).where(
             photos.c.id == photo_id,
             photos.c.account_id == account_id,
             photos.c.state != State.DELETED,
@@ -123,7 +99,7 @@ async def find(connection: Connection, *, account_id: UUID, photo_id: UUID) -> P
     )
     if (row := found.one_or_none()) is None:
         raise NotFound
-    return _photo(row)
+    return photo_of(row)
 
 
 async def page(
@@ -136,7 +112,7 @@ async def page(
 ) -> list[Photo]:
     """The photos of an account, newest first, from after `before` on."""
     query = (
-        sa.select(*_COLUMNS)
+        sa.select(*COLUMNS)
         .where(photos.c.account_id == account_id, photos.c.state != State.DELETED)
         .order_by(photos.c.id.desc())
         .limit(limit)
@@ -145,7 +121,7 @@ async def page(
         query = query.where(photos.c.state == state)
     if before:
         query = query.where(photos.c.id < before)
-    return [_photo(row) for row in await connection.execute(query)]
+    return [photo_of(row) for row in await connection.execute(query)]
 
 
 async def accept(
@@ -153,6 +129,7 @@ async def accept(
     photo_id: UUID,
     *,
     facts: PhotoFacts,
+    etag: str,
     quad: list[tuple[float, float]] | None,
 ) -> Photo | None:
     """The bytes are a photo; None if the photo is not waiting for them any more."""
@@ -161,6 +138,7 @@ async def accept(
         photo_id,
         {State.BEGUN},
         state=State.ACCEPTED,
+        etag=etag,
         size_bytes=facts.size_bytes,
         media_type=facts.media_type,
         width=facts.width,
@@ -178,6 +156,8 @@ async def accept(
             width=facts.width,
             height=facts.height,
             quad=quad,
+            etag=etag,
+            sha256=photo.sha256_announced,
         )
         await outbox.say(connection, accepted, about=photo.id)
     return photo
@@ -247,22 +227,34 @@ async def discard(connection: Connection, prepared: PhotoPrepared) -> Photo | No
             updated_at=sa.func.now(),
             sweep_at=sa.func.now() + SWEEP_AFTER,
         )
-        .returning(*_COLUMNS)
+        .returning(*COLUMNS)
     )
     row = discarded.one_or_none()
-    return _photo(row) if row else None
+    return photo_of(row) if row else None
 
 
 async def delete(connection: Connection, photo_id: UUID) -> Photo | None:
     """Nothing of the photo may stay, its name neither; None if it is deleted already."""
+    return await _delete(connection, photo_id, set(State) - {State.DELETED}, abandoned=False)
+
+
+async def abandon(connection: Connection, photo_id: UUID) -> Photo | None:
+    """Its file did not come in time, so it is deleted; None if that is not so (any more)."""
+    return await _delete(connection, photo_id, {State.BEGUN}, abandoned=True)
+
+
+async def _delete(
+    connection: Connection, photo_id: UUID, states: Collection[State], *, abandoned: bool
+) -> Photo | None:
     photo = await _change(
         connection,
         photo_id,
-        set(State) - {State.DELETED},
+        states,
         state=State.DELETED,
         filename="",
         sha256_announced=None,
         problem=None,
+        abandoned=abandoned,
         sweep_at=sa.func.now() + SWEEP_AFTER,
     )
     if photo:
@@ -276,12 +268,12 @@ async def delete(connection: Connection, photo_id: UUID) -> Photo | None:
 async def due(connection: Connection, *, limit: int) -> list[Photo]:
     """Photos of which something is to be removed now, the longest overdue first."""
     found = await connection.execute(
-        sa.select(*_COLUMNS)
+        sa.select(*COLUMNS)
         .where(photos.c.sweep_at <= sa.func.now())
         .order_by(photos.c.sweep_at)
         .limit(limit)
     )
-    return [_photo(row) for row in found]
+    return [photo_of(row) for row in found]
 
 
 async def removed(connection: Connection, photo: Photo) -> None:
@@ -307,6 +299,12 @@ def clean(filename: str) -> str:
     return shown.strip()[:FILENAME_LENGTH_MAX] or "photo"
 
 
+def photo_of(row: sa.Row[Any]) -> Photo:
+    """What `COLUMNS` of a row say."""
+    columns = dict(row._mapping)  # noqa: SLF001  # its public name in SQLAlchemy
+    return Photo(**columns | {"state": State(columns["state"])})
+
+
 async def _change(
     connection: Connection, photo_id: UUID, states: Collection[State], **values: Any
 ) -> Photo | None:
@@ -314,12 +312,7 @@ async def _change(
         sa.update(photos)
         .where(photos.c.id == photo_id, photos.c.state.in_(states))
         .values(version=photos.c.version + 1, updated_at=sa.func.now(), **values)
-        .returning(*_COLUMNS)
+        .returning(*COLUMNS)
     )
     row = changed.one_or_none()
-    return _photo(row) if row else None
-
-
-def _photo(row: sa.Row[Any]) -> Photo:
-    columns = dict(row._mapping)  # noqa: SLF001  # its public name in SQLAlchemy
-    return Photo(**columns | {"state": State(columns["state"])})
+    return photo_of(row) if row else None

@@ -5,15 +5,16 @@ First the state is committed, then the objects go. Who dies in between leaves a 
 """
 
 import asyncio
+from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import failpoints, inbox
 from services.kit.storage import Storage
-from services.uploads import photos
+from services.uploads import parts, photos
 from services.uploads.models import State
-from services.uploads.photos import Photo
+from services.uploads.photos import ABANDONED_AFTER, LATE_WRITES_END_AFTER, ORIGINALS, Photo
 
 SWEEP_EVERY_S = 15
 BATCH = 100
@@ -31,7 +32,10 @@ async def remove_at_once(engine: AsyncEngine, storage: Storage, photo: Photo) ->
 
 
 async def sweep(engine: AsyncEngine, storage: Storage) -> int:
-    """Delete what was begun and abandoned, and every object that is due; the number of photos."""
+    """Delete what was begun and abandoned, and every object that is due; the number of photos.
+
+    Uploads in parts end with their photos; those that no photo of ours knows end a little later.
+    """
     total = 0
     for _ in range(BATCHES_PER_SWEEP_MAX):
         async with engine.begin() as connection:
@@ -42,8 +46,10 @@ async def sweep(engine: AsyncEngine, storage: Storage) -> int:
         total += len(due)
         if len(due) < BATCH:
             break
-    if total:
-        log.info("photos.swept", photos=total)
+    oldest = datetime.now(UTC) - ABANDONED_AFTER - LATE_WRITES_END_AFTER
+    strays = await parts.end_all(storage, prefix=ORIGINALS, begun_before=oldest)
+    if total or strays:
+        log.info("photos.swept", photos=total, stray_uploads=strays)
     return total
 
 
@@ -62,7 +68,7 @@ async def sweep_for_ever(engine: AsyncEngine, storage: Storage) -> None:
 async def _end(engine: AsyncEngine, storage: Storage, photo: Photo) -> None:
     if photo.state == State.BEGUN:
         async with engine.begin() as connection:
-            abandoned = await photos.delete(connection, photo.id)
+            abandoned = await photos.abandon(connection, photo.id)
         if abandoned is None:
             return
         photo = abandoned
@@ -71,6 +77,8 @@ async def _end(engine: AsyncEngine, storage: Storage, photo: Photo) -> None:
 
 async def _remove(engine: AsyncEngine, storage: Storage, photo: Photo) -> None:
     await failpoints.reach("before_original_delete")
+    if photo.in_parts:
+        await parts.end_all(storage, prefix=photo.original_key)
     await storage.delete(*photo.keys_not_to_keep)
     await failpoints.reach("after_original_delete")
     async with engine.begin() as connection:

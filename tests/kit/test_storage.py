@@ -1,7 +1,7 @@
 """What the bucket says to a machine whose clock is off."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -31,9 +31,15 @@ async def test_a_signature_of_another_hour_is_tried_again_later(
     file = tmp_path / "file"
     file.write_text("hello")
     settings = StorageSettings.model_validate({name.lower(): v for name, v in s3.items()})
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return super().now(tz) + timedelta(hours=hours)
+
+    monkeypatch.setattr("services.kit.storage.datetime", Clock)
     monkeypatch.setattr(
-        "botocore.auth.get_current_datetime",
-        lambda: (datetime.now(UTC) + timedelta(hours=hours)).replace(tzinfo=None),
+        "botocore.auth.get_current_datetime", lambda: Clock.now(UTC).replace(tzinfo=None)
     )
 
     async with open_storage(settings) as bucket:

@@ -101,10 +101,11 @@ async def test_a_bucket_that_is_away_postpones_the_removal(
 async def test_a_file_sent_again_after_the_removal_is_removed_as_well(
     uploader: Uploader, engine: AsyncEngine, storage: Storage
 ) -> None:
-    begun = await uploader.begin()
+    photo = pictures.jpeg()
+    begun = await uploader.begin(size=len(photo))
     photo_id = begun["photo"]["id"]
     await uploader.client.delete(f"/v1/photos/{photo_id}")
-    assert (await uploader.send(begun, pictures.jpeg())).is_success
+    assert (await uploader.send(begun, photo)).is_success
     key = uploader.original_key(photo_id)
     assert await exists(storage, key)
 
