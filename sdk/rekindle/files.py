@@ -4,12 +4,12 @@ import asyncio
 import io
 import re
 from collections.abc import Callable
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import httpx
 
-from sdk.rekindle.models import JobResult, Upload
+from sdk.rekindle.models import FormUpload, JobResult
 from sdk.rekindle.problems import DownloadDamaged, Unreachable, UploadRefused
 
 TRIES_MAX = 3
@@ -22,8 +22,15 @@ Progress = Callable[[int, int], object]
 """Is given the bytes sent so far and those there are."""
 
 
+def fingerprint(path: Path) -> tuple[int, str]:
+    """How many bytes a file has, and their SHA-256."""
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest
+
+
 async def send_file(
-    http: httpx.AsyncClient, upload: Upload, path: Path, progress: Progress | None = None
+    http: httpx.AsyncClient, upload: FormUpload, path: Path, progress: Progress | None = None
 ) -> None:
     """Stream a file to its signed form; storing the same bytes twice does no harm."""
     for attempt in range(TRIES_MAX):
@@ -43,7 +50,7 @@ async def send_file(
         if answer.is_success:
             return
         if not answer.is_server_error:
-            raise UploadRefused(f"The storage refused {path.name}: {_s3_reason(answer)}.")
+            raise UploadRefused(f"The storage refused {path.name}: {s3_reason(answer)}.")
     raise Unreachable(f"The storage did not take {path.name} in {TRIES_MAX} tries.")
 
 
@@ -85,6 +92,7 @@ class _Watched(io.FileIO):
         return chunk or b""
 
 
-def _s3_reason(answer: httpx.Response) -> str:
+def s3_reason(answer: httpx.Response) -> str:
+    """Why S3 refused, in its own word."""
     code = re.search(r"<Code>(\w+)</Code>", answer.text)
     return code[1] if code else f"HTTP {answer.status_code}"

@@ -1,10 +1,10 @@
 """What Rekindle answers with, as plain frozen data. Fields that we do not know are ignored."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 PHOTO_SETTLED = ("ready", "rejected", "deleted")
 JOB_ENDED = ("completed", "rejected", "failed", "cancelled")
@@ -46,20 +46,42 @@ class Photo(Answer):
         return self.state in PHOTO_SETTLED
 
 
-class Upload(Answer):
-    """Where the bytes go: a form that S3 accepts once, till it expires."""
+class FormUpload(Answer):
+    """Where a small file goes: a form that S3 accepts, till it expires."""
 
-    method: str
+    method: Literal["POST"] = "POST"
     url: str
     fields: dict[str, str]
     expires_at: datetime
 
 
+class PartAddress(Answer):
+    """Where one part of a large file goes."""
+
+    number: int
+    bytes: int
+    url: str
+
+
+class PartsUpload(Answer):
+    """Where the missing parts of a large file go; S3 has those that are stored."""
+
+    method: Literal["PUT"] = "PUT"
+    part_bytes: int
+    parts: tuple[PartAddress, ...]
+    stored: tuple[int, ...]
+    expires_at: datetime
+
+
+Upload = Annotated[FormUpload | PartsUpload, Field(discriminator="method")]
+UPLOAD: TypeAdapter[FormUpload | PartsUpload] = TypeAdapter(Upload)
+
+
 class BegunPhoto(Answer):
-    """A photo that waits for its bytes."""
+    """A photo, and where its bytes go; nowhere if they have arrived before."""
 
     photo: Photo
-    upload: Upload
+    upload: Upload | None = None
 
 
 class HandedPhoto(Answer):

@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from sdk.rekindle.files import Progress, send_file
-from sdk.rekindle.models import BegunPhoto, Page, Photo, Upload
+from sdk.rekindle.files import Progress, fingerprint, send_file
+from sdk.rekindle.models import UPLOAD, BegunPhoto, FormUpload, Page, PartsUpload, Photo
+from sdk.rekindle.parts import send_parts
+from sdk.rekindle.problems import AddressExpired, RekindleProblem
 from sdk.rekindle.transport import Transport
 from sdk.rekindle.waiting import wait_until
 
 READY_TIMEOUT_S = 180.0
+ROUNDS_MAX = 30
+"""So often the addresses of one upload may expire, each time after minutes: for slow lines."""
 
 Corner = tuple[float, float]
 
@@ -21,17 +25,40 @@ class Photos:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def begin(self, filename: str, size: int, sha256: str | None = None) -> BegunPhoto:
-        """Announce a file; the answer says where its bytes go."""
-        body = {"filename": filename, "size": size, "sha256": sha256}
+    async def begin(
+        self,
+        filename: str,
+        size: int,
+        sha256: str | None = None,
+        *,
+        multipart: bool | None = None,
+    ) -> BegunPhoto:
+        """Announce a file; the answer says where its bytes go.
+
+        With the `sha256` of a file that was announced before it is the same photo again, with what
+        is still missing of it.
+        """
+        body = {"filename": filename, "size": size, "sha256": sha256, "multipart": multipart}
         answer = await self._transport.request("POST", "/v1/photos", body=body)
         return BegunPhoto.model_validate_json(answer.content)
 
+    async def resume(self, photo_id: UUID) -> FormUpload | PartsUpload:
+        """Ask for what is still to be sent of a photo, with fresh addresses for it."""
+        answer = await self._transport.request("GET", f"/v1/photos/{photo_id}/upload")
+        return UPLOAD.validate_json(answer.content)
+
     async def upload(
-        self, upload: Upload, path: Path, *, on_progress: Progress | None = None
+        self,
+        upload: FormUpload | PartsUpload | None,
+        path: Path,
+        *,
+        on_progress: Progress | None = None,
     ) -> None:
-        """Send the bytes to the storage."""
-        await send_file(self._transport.http, upload, path, on_progress)
+        """Send to the storage what is missing of a file: all of it, some parts, or nothing."""
+        if isinstance(upload, FormUpload):
+            await send_file(self._transport.http, upload, path, on_progress)
+        elif upload:
+            await send_parts(self._transport.http, upload, path, on_progress)
 
     async def complete(self, photo_id: UUID, *, quad: Sequence[Corner] | None = None) -> Photo:
         """Say that the bytes are there; they are looked at before this answers."""
@@ -70,10 +97,38 @@ class Photos:
             on_change=on_change,
         )
 
-    async def add(self, path: Path, *, on_progress: Progress | None = None) -> Photo:
-        """Take one file all the way: announced, sent, completed, and prepared or refused."""
-        size = (await asyncio.to_thread(path.stat)).st_size
-        begun = await self.begin(path.name, size)
-        await self.upload(begun.upload, path, on_progress=on_progress)
-        await self.complete(begun.photo.id)
+    async def add(
+        self, path: Path, *, multipart: bool | None = None, on_progress: Progress | None = None
+    ) -> Photo:
+        """Take one file all the way: announced, sent, completed, and prepared or refused.
+
+        Who died on the way calls it again: what has arrived is not sent a second time.
+        """
+        size, sha256 = await asyncio.to_thread(fingerprint, path)
+        begun = await self.begin(path.name, size, sha256, multipart=multipart)
+        if begun.upload:
+            await self._send(begun.photo.id, begun.upload, path, on_progress)
+            await self.complete(begun.photo.id)
         return await self.wait_ready(begun.photo.id)
+
+    async def _send(
+        self,
+        photo_id: UUID,
+        upload: FormUpload | PartsUpload,
+        path: Path,
+        on_progress: Progress | None,
+    ) -> None:
+        for _ in range(ROUNDS_MAX):
+            try:
+                await self.upload(upload, path, on_progress=on_progress)
+            except AddressExpired as expired:
+                refusal = expired
+            else:
+                return
+            try:
+                upload = await self.resume(photo_id)
+            except RekindleProblem as problem:
+                if problem.code == "upload-ended":
+                    return
+                raise
+        raise refusal

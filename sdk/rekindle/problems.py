@@ -88,6 +88,12 @@ class UploadRefused(RekindleError):  # noqa: N818  # a refusal or an outcome
     code = "upload-refused"
 
 
+class AddressExpired(UploadRefused):
+    """The storage does not take this address any more; a fresh one will do."""
+
+    code = "address-expired"
+
+
 class DownloadDamaged(RekindleError):  # noqa: N818  # a refusal or an outcome
     """The bytes that arrived are not those that were stored."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageDraw, ImageFilter
 
-GPS_IFD, ORIENTATION = 0x8825, 0x0112
+GPS_IFD, DESCRIPTION, ORIENTATION = 0x8825, 0x010E, 0x0112
 
 
 def faded_scene(width: int = 640, height: int = 800) -> Image.Image:
@@ -36,8 +36,12 @@ def faded_scene(width: int = 640, height: int = 800) -> Image.Image:
 
 
 def jpeg(path: Path, *, orientation: int = 1, size: tuple[int, int] = (640, 800)) -> Path:
-    """A JPEG with an orientation and a place in its EXIF, as phones write them."""
+    """A JPEG with an orientation and a place in its EXIF, as phones write them.
+
+    Its name is in it as well: two photos are never the same file.
+    """
     exif = Image.Exif()
+    exif[DESCRIPTION] = path.name
     exif[ORIENTATION] = orientation
     exif.get_ifd(GPS_IFD)[1] = "N"
     faded_scene(*size).save(path, "JPEG", quality=92, exif=exif)

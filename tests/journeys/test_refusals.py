@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from sdk.rekindle.client import Rekindle
-from sdk.rekindle.models import Job
+from sdk.rekindle.models import FormUpload, Job
 from sdk.rekindle.problems import RekindleProblem
 from services.kit.storage import NoSuchObject, StorageSettings, open_storage
 from tests.journeys import people, photos
@@ -53,6 +53,7 @@ async def test_a_file_of_51_mb_is_refused_before_and_by_the_storage_itself(
     assert problem.value.facts["bytes_max"] == 50 * MB
 
     begun = await user.photos.begin("liar.jpg", 1000)
+    assert isinstance(begun.upload, FormUpload)
     async with httpx.AsyncClient(timeout=60) as web:
         answer = await web.post(
             begun.upload.url, data=begun.upload.fields, files={"file": b"\xff" * (51 * MB)}

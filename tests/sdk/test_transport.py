@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from sdk.rekindle import RekindleProblem, Unreachable, files, transport
-from sdk.rekindle.models import Upload
+from sdk.rekindle.models import FormUpload
 from sdk.rekindle.problems import UploadRefused
 from tests.sdk.scripted import answer, talking
 
@@ -35,9 +35,9 @@ def job(**changes: Any) -> dict[str, Any]:
     }
 
 
-def upload(url: str) -> Upload:
+def upload(url: str) -> FormUpload:
     fields = {"key": "originals/a/b", "policy": "p", "x-amz-signature": "s"}
-    return Upload(method="POST", url=url, fields=fields, expires_at=datetime.now(UTC))
+    return FormUpload(url=url, fields=fields, expires_at=datetime.now(UTC))
 
 
 async def test_a_job_is_asked_for_again_with_the_same_key() -> None:

@@ -46,7 +46,7 @@ async def batch(
         await _refuse_too_dear(rekindle, kind, len(photos))
         added = {(await add_photo(rekindle, photo)).id: photo for photo in photos}
         if len(added) < len(photos):
-            raise RekindleError("A photo is named twice: name each once.")
+            raise RekindleError("The same photo is among them twice: name each once.")
         order = await rekindle.batches.create(kind, list(added), note=note)
         with _progress(order) as show:
             order = await rekindle.batches.wait(order.id, on_change=show)
