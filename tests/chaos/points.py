@@ -112,6 +112,8 @@ CASES = (
         after_look_before_accept="upload",
         after_outbox_insert="upload",
         after_original_delete="delete",
+        after_upload_start_before_row="upload_in_parts",
+        after_join_before_look="upload_in_parts",
     ),
     *_row(
         "uploads-consumer",

@@ -63,14 +63,19 @@ class Person(User):
         for ordered in list(self._orders):
             await self._order(ordered)
 
-    async def upload(self) -> None:
+    async def upload(self, *, multipart: bool = False) -> None:
         path = self.folder / f"{uuid4()}.jpg"
         photos.jpeg(path, size=(SIDE, SIDE))
         photo = await self._recorded(
-            "upload", self.client.photos.add(path), lambda photo: {"photo": str(photo.id)}
+            "upload",
+            self.client.photos.add(path, multipart=multipart),
+            lambda photo: {"photo": str(photo.id)},
         )
         if photo:
             self._photos.append(photo.id)
+
+    async def upload_in_parts(self) -> None:
+        await self.upload(multipart=True)
 
     async def abandon(self) -> None:
         """Announce a photo that never comes, a day ago."""

@@ -30,6 +30,8 @@ WAITING_S = (0.5, 2.0)
 
 KINDS = ("restore", "restore", "restore", "colourize", "restore_colourize")
 SIDES = (48, 96)
+IN_PARTS = 0.3
+"""Of the uploads: as if the photos were large ones."""
 PHOTOS_MIN, PHOTOS_MAX = 3, 12
 BATCH_PHOTOS = (3, 12)
 UNDONE_MAX = 16
@@ -121,7 +123,7 @@ class User:
         photos.jpeg(path, size=(self._rng.randint(*SIDES), self._rng.randint(*SIDES)))
         photo = await self._recorded(
             "upload",
-            self.client.photos.add(path),
+            self.client.photos.add(path, multipart=self._rng.random() < IN_PARTS),
             lambda photo: {"photo": str(photo.id), "state": photo.state},
         )
         if photo and photo.state == "ready":

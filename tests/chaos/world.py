@@ -98,6 +98,7 @@ async def look(stack: Stack) -> World:
     accounts = await _rows(stack, "credits", "select id, held from accounts")
     plans = await _rows(stack, "billing", "select account_id, version - 1 from subscriptions")
     objects, open_uploads = await _bucket(stack)
+    awaited = {f"originals/{p.account_id}/{p.id}" for p in photos if p.state == "begun"}
     owners = owners_of(jobs, attempts, photos, stored=objects)
     needed = {key for key, why in owners.items() if why == "needed"}
     return World(
@@ -112,7 +113,7 @@ async def look(stack: Stack) -> World:
         feeds=await _feeds(stack),
         owners=owners,
         objects={*objects, *await _unlisted(stack, needed - objects.keys())},
-        open_uploads=open_uploads,
+        open_uploads=[key for key in open_uploads if key not in awaited],
         undecodable=await _undecodable(stack, jobs),
         runs=await _runs(stack),
         waiting=await _waiting(stack),
@@ -197,7 +198,7 @@ async def _feeds(stack: Stack) -> dict[str, Sequence[Any]]:
 
 
 async def _bucket(stack: Stack) -> tuple[dict[str, datetime], list[str]]:
-    """Every key with the time it was stored, and every upload in parts that never ended."""
+    """Every key with the time it was stored, and of every upload in parts that has not ended."""
     settings = _storage_of(stack)
     session = aioboto3.Session(
         aws_access_key_id=settings.s3_access_key.get_secret_value(),
