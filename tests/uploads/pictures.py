@@ -55,6 +55,13 @@ def motion_photo() -> bytes:
     return jpeg() + b"\x00\x00\x00\x18ftypmp42" + film.replace(b"\xff\xd9", b"\xff\xd8")
 
 
+def jpeg_of(size: int) -> bytes:
+    """A JPEG of so many bytes, nearly all of them behind the picture, as the film of a phone is."""
+    photo, end = jpeg(), b"\xff\xd9"
+    film = bytes(n % 251 for n in range(100_003)) * (size // 100_003 + 1)
+    return photo + film[: size - len(photo) - len(end)] + end
+
+
 def with_metadata(photo: bytes, size: int) -> bytes:
     """A JPEG whose picture begins after `size` bytes of application segments."""
     segment = b"\xff\xe5\xff\xff" + b"m" * 0xFFFD
