@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit.storage import Storage
+from services.kit.storage import Piece, Storage
+from services.uploads import addresses
 from services.uploads.arrivals import Inspector
 from services.uploads.facts import BYTES_MAX
 from tests.uploads import pictures
@@ -98,8 +100,66 @@ async def test_s3_itself_refuses_another_key_and_other_fields(
     elsewhere = f"originals/{uuid4()}/{uuid4()}"
 
     assert (await uploader.send(begun, photo, key=elsewhere)).status_code == 403
-    assert (await uploader.send(begun, photo, **{"x-amz-meta-a": "b"})).status_code == 403
+    for field in ("x-amz-meta-a", "Content-Type", "x-amz-server-side-encryption", "policy"):
+        assert (await uploader.send(begun, photo, **{field: "text/html"})).status_code == 403
     assert not await exists(storage, elsewhere)
+    assert not await exists(storage, uploader.original_key(begun["photo"]["id"]))
+
+
+async def test_s3_itself_refuses_an_address_whose_time_is_over(
+    uploader: Uploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "EXPIRES_S", 1)
+    form = await uploader.begin(size=5)
+    part = await uploader.begin(size=5, multipart=True)
+    await asyncio.sleep(2.1)
+
+    async with httpx.AsyncClient() as browser:
+        late = await browser.put(part["upload"]["parts"][0]["url"], content=b"photo")
+    assert (late.status_code, (await uploader.send(form, b"photo")).status_code) == (403, 403)
+
+
+async def test_an_original_is_encrypted_and_nothing_that_a_browser_shows(
+    uploader: Uploader, storage: Storage
+) -> None:
+    begun, page = await uploader.begin(size=len(pictures.HTML)), pictures.HTML
+
+    assert (await uploader.send(begun, page)).is_success
+
+    key = uploader.original_key(begun["photo"]["id"])
+    head = await storage.ask("head_object", Key=key)
+    assert head["ContentType"] == "application/octet-stream"
+    assert head["ServerSideEncryption"] == "AES256"
+
+
+async def test_a_file_that_is_replaced_during_the_look_is_looked_at_again(
+    uploader: Uploader,
+    storage: Storage,
+    engine: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = pictures.jpeg()
+    second = first[:-3] + bytes([first[-3] ^ 1]) + first[-2:]
+    begun = await uploader.begin(size=len(first))
+    photo_id = begun["photo"]["id"]
+    await uploader.send(begun, first)
+    read, reads = storage.read, []
+
+    async def read_and_replace(*asked: Any, **more: Any) -> Piece:
+        piece = await read(*asked, **more)
+        reads.append(piece)
+        if len(reads) == 1:
+            await uploader.send(begun, second)
+        return piece
+
+    monkeypatch.setattr(storage, "read", read_and_replace)
+    answer = await uploader.complete(photo_id)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert (await uploader.show(photo_id))["state"] == "begun"
+    assert (await uploader.complete(photo_id)).status_code == 202
+    (accepted,) = await said(engine, photo_id)
+    assert accepted["data"]["etag"] == f'"{hashlib.md5(second).hexdigest()}"'
 
 
 @pytest.mark.parametrize(
