@@ -74,8 +74,13 @@ async def complete_photo(
     )
 
 
-@router.get("/photos/{photo_id}/upload", response_model=schemas.Upload, tags=["photos"])
-async def resume_upload(photo_id: UUID, visitor: Writer, gateway: Gateway) -> Response:
+@router.get(
+    "/photos/{photo_id}/upload",
+    response_model=schemas.Upload,
+    openapi_extra=BY_PHONE_TOO,
+    tags=["photos"],
+)
+async def resume_upload(photo_id: UUID, visitor: PhotoWriter, gateway: Gateway) -> Response:
     """What is still to be sent of a begun photo, with fresh addresses for it."""
     path, account_id = f"/v1/photos/{photo_id}/upload", visitor.account_id
     return passed_back(await ask(gateway.uploads, "GET", path, account_id=account_id))

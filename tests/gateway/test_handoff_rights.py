@@ -13,6 +13,7 @@ OPEN_TO_PHONES = {
     ("post", "/v1/photos"),
     ("post", "/v1/photos/{photo_id}/complete"),
     ("get", "/v1/photos/{photo_id}"),
+    ("get", "/v1/photos/{photo_id}/upload"),
     ("delete", "/v1/photos/{photo_id}"),
     ("get", "/v1/handoffs/current"),
 }
