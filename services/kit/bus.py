@@ -8,7 +8,7 @@ What a plain broker does, and what this module does instead:
   channel of its own;
 * prefetch is unlimited → every queue names its own;
 * a failing message is destroyed, or redelivered for ever → `Transient` errors come back after
-  5 s, 30 s and 5 min on a copy with our own `x-attempt`, everything else is parked in
+  the pauses of `RETRY_LEVELS` on a copy with our own `x-attempt`, everything else is parked in
   `rk.dead.<service>` with its reason (by the queue's policy, if even that fails). Only what could
   not be copied for another try is requeued; a crash between the copy and its acknowledgement gives
   a duplicate, never a loss.
@@ -24,7 +24,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from aiormq.exceptions import AMQPError
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from faststream import AckPolicy, BaseMiddleware, StreamMessage
 from faststream.exceptions import NackMessage
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange
@@ -43,7 +43,8 @@ COPY_TRIES_MAX = 3
 HANDLERS_FINISH_WITHIN_S = 8
 BODY_BYTES_MAX = 256 * 1024
 REASON_LENGTH_MAX = 500
-RETRY_LEVELS = ("5s", "30s", "5m")
+RETRY_LEVELS = ("5s", *("30s",) * 4, *("5m",) * 12)
+"""The pauses: after a short trouble all is soon done, and an hour of it parks nothing."""
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ _EXCHANGES = {
         f"rk.retry.{level}": RabbitExchange(
             f"rk.retry.{level}", type=ExchangeType.FANOUT, declare=False
         )
-        for level in RETRY_LEVELS
+        for level in set(RETRY_LEVELS)
     },
 }
 _STRIPPED_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-", "x-acquired-")
@@ -108,7 +109,7 @@ class RetryMiddleware(BaseMiddleware):
                     correlation_id=msg.correlation_id,
                     headers=headers,
                 )
-            except (OSError, TimeoutError, AMQPError):
+            except Exception:
                 if exchange == "rk.dlx":
                     raise
                 # The broker takes no copies now, as with a full disk. Parked for that, a good
@@ -251,7 +252,9 @@ async def _publish_copy(broker: RabbitBroker, body: bytes, **properties: Any) ->
             await failpoints.reach("before_retry_copy")
             await publish(broker, body, **properties)
             await failpoints.reach("after_retry_copy")
-        except (OSError, TimeoutError, AMQPError):
+        # A connection that breaks raises from many families, some of them plain `RuntimeError`s.
+        except Exception as error:
+            log.warning("copy.failed", message_id=properties["message_id"], error=repr(error)[:200])
             if not left:
                 raise
             await asyncio.sleep(CONNECT_RETRY_S)
@@ -264,7 +267,7 @@ async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
 
 
 def _is_worth_retrying(error: BaseException) -> bool:
-    if isinstance(error, Transient | OSError | TimeoutError | AMQPError):
+    if isinstance(error, Transient | OSError | AMQPError | ChannelInvalidStateError):
         return True
     return is_transient(error)
 
