@@ -25,6 +25,11 @@ STATEMENTS = (
         where sha256_announced is not null and state in ('begun', 'accepted', 'ready')
     """,
     "create index photos_by_time on photos (account_id, created_at)",
+    # What an account keeps is added up for each new photo, from this index alone.
+    """
+    create index photos_kept on photos (account_id) include (state, size_announced)
+        where state <> 'deleted'
+    """,
 )
 
 
