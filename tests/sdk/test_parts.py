@@ -55,9 +55,9 @@ class Busy(ScriptedServer):
         self.most = max(self.most, self.at_once)
         await asyncio.sleep(0.05)
         await super().serve(reader, writer)
-        self.at_once -= 1
 
     def next_answer(self, _request: Request) -> Answer:
+        self.at_once -= 1
         return answer(200, {})
 
 
