@@ -1,5 +1,7 @@
 """Which sort of file some bytes begin. Names and declared types are not asked."""
 
+import re
+
 from services.uploads.errors import FormatNotSupported, NotAPhoto
 
 JPEG, PNG, WEBP, HEIC = "image/jpeg", "image/png", "image/webp", "image/heic"
@@ -21,15 +23,46 @@ _NOT_SUPPORTED: tuple[tuple[bytes, str, str], ...] = (
     (b"II+\x00", "BigTIFF", _AS_EXPORT),
     (b"MM\x00+", "BigTIFF", _AS_EXPORT),
     (b"FUJIFILMCCD-RAW", "camera raw", _AS_EXPORT),
+    (b"II\x1a\x00\x00\x00HEAP", "camera raw", _AS_EXPORT),
+    (b"IIU\x00", "camera raw", _AS_EXPORT),
+    (b"IIR", "camera raw", _AS_EXPORT),
+    (b"FOVb", "camera raw", _AS_EXPORT),
+    (b"\x00MRM", "camera raw", _AS_EXPORT),
     (b"%PDF-", "PDF", _AS_PAGE),
     (b"%!PS", "PostScript", _AS_PAGE),
+    (b"\xc5\xd0\xd3\xc6", "PostScript", _AS_PAGE),
     (b"8BPS", "Photoshop", _AS_EXPORT),
+    (b"gimp xcf", "GIMP", _AS_EXPORT),
     (b"\xff\x0a", "JPEG XL", _AS_JPEG),
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JPEG XL", _AS_JPEG),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000", _AS_JPEG),
     (b"\xff\x4f\xff\x51", "JPEG 2000", _AS_JPEG),
+    (b"II\xbc", "JPEG XR", _AS_JPEG),
+    (b"\x00\x00\x01\x00", "Windows icon", _AS_JPEG),
+    (b"\x00\x00\x02\x00", "Windows icon", _AS_JPEG),
+    (b"icns", "Apple icon", _AS_JPEG),
+    (b"\xd7\xcd\xc6\x9a", "Windows metafile", _AS_JPEG),
+    (b"\x76\x2f\x31\x01", "OpenEXR", _AS_EXPORT),
+    (b"#?RADIANCE", "Radiance", _AS_EXPORT),
+    (b"SIMPLE  =", "FITS", _AS_EXPORT),
+    (b"DDS ", "DDS", _AS_JPEG),
+    (b"qoif", "QOI", _AS_JPEG),
+    (b"BPG\xfb", "BPG", _AS_JPEG),
+    (b"FLIF", "FLIF", _AS_JPEG),
     (b"\x1a\x45\xdf\xa3", "video", _AS_STILL),
+    (b"\x00\x00\x01\xba", "video", _AS_STILL),
+    (b"\x00\x00\x01\xb3", "video", _AS_STILL),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video", _AS_STILL),
 )
+_ELSEWHERE = (
+    (4, b"moov", "video", _AS_STILL),
+    (4, b"wide", "video", _AS_STILL),
+    (8, b"AVI ", "video", _AS_STILL),
+    (128, b"DICM", "DICOM", _AS_EXPORT),
+)
+"""Where the words that give it away do not begin the file."""
+
+_PNM = re.compile(rb"P[1-7]\s[\s#\d]")
 _VIDEOS = ("isom", "iso2", "iso4", "iso5", "iso6", "mp4", "avc", "m4v", "qt", "3g", "dash", "f4v")
 _TEXT_START_BYTES = 1024
 
@@ -44,16 +77,7 @@ def media_type(head: bytes) -> str:
         return WEBP
     if head[4:8] == b"ftyp":
         return _media_type_of_brands(head)
-    for start, name, instead in _NOT_SUPPORTED:
-        if head.startswith(start):
-            raise not_supported(name, instead)
-    # A text may begin with "BM" as well; a bitmap has four zeros where a text has letters.
-    if head[:2] == b"BM" and head[6:10] == bytes(4):
-        raise not_supported("BMP", _AS_JPEG)
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        raise not_supported("video", _AS_STILL)
-    if _is_svg(head):
-        raise not_supported("SVG", _AS_JPEG)
+    _refuse_known(head)
     raise NotAPhoto(
         "This file is no photo, whatever its name says. Upload JPEG, PNG, HEIC or WebP."
     )
@@ -62,6 +86,22 @@ def media_type(head: bytes) -> str:
 def not_supported(name: str, instead: str = _AS_JPEG) -> FormatNotSupported:
     """The refusal of a sort of file we know but do not read."""
     return FormatNotSupported(f"We cannot read {name} files. {instead}", format=name)
+
+
+def _refuse_known(head: bytes) -> None:
+    for start, name, instead in _NOT_SUPPORTED:
+        if head.startswith(start):
+            raise not_supported(name, instead)
+    for position, word, name, instead in _ELSEWHERE:
+        if head.startswith(word, position):
+            raise not_supported(name, instead)
+    # A text may begin with "BM" as well; a bitmap has four zeros where a text has letters.
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        raise not_supported("BMP", _AS_JPEG)
+    if _PNM.match(head):
+        raise not_supported("PNM", _AS_JPEG)
+    if _is_svg(head):
+        raise not_supported("SVG", _AS_JPEG)
 
 
 def _media_type_of_brands(head: bytes) -> str:
@@ -86,4 +126,4 @@ def _media_type_of_brands(head: bytes) -> str:
 
 def _is_svg(head: bytes) -> bool:
     start = head[:_TEXT_START_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return start.startswith((b"<svg", b"<?xml", b"<!doctype svg")) and b"<svg" in start
+    return start.startswith((b"<svg", b"<?xml", b"<!doctype svg", b"<!--")) and b"<svg" in start

@@ -7,36 +7,59 @@ serves everybody. It meets them in preparation, which has limits and may die.
 from collections.abc import Iterator
 
 from services.uploads.formats import not_supported
+from services.uploads.reading import CutOff, number, part
 
 BOXES_MAX = 4_096
-CODED_OR_DERIVED = {b"hvc1", b"grid", b"iovl", b"iden"}
+ITEMS_MAX = 1_000
+"""More are not read by libheif either; an iPhone's largest picture has some 200."""
+
+CODED, DERIVED = b"hvc1", {b"grid", b"iovl", b"iden"}
+DERIVATIONS_MAX = 4
+"""A picture made of pictures that are made of pictures."""
 
 _FULL_BOX_BYTES = 4
 _SIZE_IN_64_BITS, _TO_THE_END = 1, 0
 
 
-class CutOff(Exception):  # noqa: N818  # says of the bytes at hand, not of the file
-    """The structure goes on beyond the bytes we have."""
-
-
 def dimensions(head: bytes) -> tuple[int, int]:
-    """Width and height of the primary picture, as stored."""
+    """Width and height of the primary picture, as stored; it must be HEVC down to every tile."""
     meta = dict(_boxes(_meta(head), _FULL_BOX_BYTES))
     primary = _primary_item(meta[b"pitm"])
-    kind = _item_type(meta[b"iinf"], primary)
-    if kind not in CODED_OR_DERIVED:
-        raise not_supported("this sort of HEIF")
+    kinds = _item_types(meta[b"iinf"])
+    _check_codecs(primary, kinds, _sources(meta.get(b"iref", b"\0\0\0\0")))
     properties = dict(_boxes(meta[b"iprp"]))
     sizes = list(_boxes(properties[b"ipco"]))
     for index in _properties_of(properties[b"ipma"], primary):
         name, body = sizes[index - 1]
         if name == b"ispe":
-            return _number(body, 4, 4), _number(body, 8, 4)
+            return number(body, 4, 4), number(body, 8, 4)
     raise ValueError("no size")
 
 
-def end(head: bytes, tail: bytes, size: int) -> int:
-    """Where the last box that can be seen from both ends of the file says it ends."""
+def has_end(head: bytes, tail: bytes, size: int) -> bool:
+    """Whether the last box that can be seen from both ends of the file ends within it."""
+    try:
+        return _end(head, tail, size) <= size
+    except ValueError:
+        return False
+
+
+def _check_codecs(primary: int, kinds: dict[int, bytes], sources: dict[int, list[int]]) -> None:
+    """Refuse a picture that is not, or is made of what is not, coded in HEVC."""
+    items = [primary]
+    for _ in range(DERIVATIONS_MAX):
+        if any(kinds[item] not in {CODED, *DERIVED} for item in items):
+            raise not_supported("this sort of HEIF")
+        made = [item for item in items if kinds[item] != CODED]
+        if not made:
+            return
+        items = [source for item in made for source in sources[item]]
+        if len(items) > ITEMS_MAX:
+            raise not_supported(f"HEIC of more than {ITEMS_MAX:,} tiles")
+    raise ValueError("a picture made of itself")
+
+
+def _end(head: bytes, tail: bytes, size: int) -> int:
     position, tail_at = 0, size - len(tail)
     for _ in range(BOXES_MAX):
         if position + 8 <= len(head):
@@ -56,13 +79,10 @@ def end(head: bytes, tail: bytes, size: int) -> int:
 def _meta(head: bytes) -> bytes:
     position = 0
     for _ in range(BOXES_MAX):
-        if position + 8 > len(head):
-            raise CutOff
+        part(head, position, 8)
         name, body_at, length = _header(head, position, left=len(head) - position)
         if name == b"meta":
-            if position + length > len(head):
-                raise CutOff
-            return head[position + body_at : position + length]
+            return part(head, position + body_at, length - body_at)
         position += length
     raise ValueError("too many boxes")
 
@@ -80,9 +100,9 @@ def _boxes(data: bytes, position: int = 0) -> Iterator[tuple[bytes, bytes]]:
 
 def _header(data: bytes, position: int, *, left: int) -> tuple[bytes, int, int]:
     """Name, where the body begins, and the length of the whole box."""
-    length, name, body_at = _number(data, position, 4), data[position + 4 : position + 8], 8
+    length, name, body_at = number(data, position, 4), data[position + 4 : position + 8], 8
     if length == _SIZE_IN_64_BITS:
-        length, body_at = _number(data, position + 8, 8), 16
+        length, body_at = number(data, position + 8, 8), 16
     elif length == _TO_THE_END:
         length = left
     if length < body_at:
@@ -91,33 +111,42 @@ def _header(data: bytes, position: int, *, left: int) -> tuple[bytes, int, int]:
 
 
 def _primary_item(pitm: bytes) -> int:
-    return _number(pitm, 4, 4 if pitm[0] else 2)
+    return number(pitm, 4, 4 if pitm[0] else 2)
 
 
-def _item_type(iinf: bytes, item: int) -> bytes:
-    entries_at = _FULL_BOX_BYTES + (4 if iinf[0] else 2)
-    for name, infe in _boxes(iinf, entries_at):
+def _item_types(iinf: bytes) -> dict[int, bytes]:
+    kinds: dict[int, bytes] = {}
+    for name, infe in _boxes(iinf, _FULL_BOX_BYTES + (4 if iinf[0] else 2)):
         id_bytes = 4 if infe[0] > 2 else 2  # noqa: PLR2004  # version 3 has longer ids
-        if name == b"infe" and _number(infe, 4, id_bytes) == item:
-            return infe[4 + id_bytes + 2 :][:4]
-    raise ValueError("no such item")
+        if name == b"infe":
+            kinds[number(infe, 4, id_bytes)] = infe[4 + id_bytes + 2 :][:4]
+    if len(kinds) > ITEMS_MAX:
+        raise not_supported(f"HEIC of more than {ITEMS_MAX:,} items")
+    return kinds
+
+
+def _sources(iref: bytes) -> dict[int, list[int]]:
+    """Which items each derived picture is made of."""
+    id_bytes = 4 if iref[0] else 2
+    found: dict[int, list[int]] = {}
+    for name, body in _boxes(iref, _FULL_BOX_BYTES):
+        if name == b"dimg":
+            first, count = id_bytes + 2, number(body, id_bytes, 2)
+            found[number(body, 0, id_bytes)] = [
+                number(body, first + at * id_bytes, id_bytes) for at in range(count)
+            ]
+    return found
 
 
 def _properties_of(ipma: bytes, item: int) -> Iterator[int]:
     id_bytes = 4 if ipma[0] else 2
     index_bytes = 2 if ipma[3] & 1 else 1
     position = 8
-    for _ in range(min(_number(ipma, 4, 4), len(ipma))):
-        found, count = _number(ipma, position, id_bytes), _number(ipma, position + id_bytes, 1)
+    for _ in range(min(number(ipma, 4, 4), len(ipma))):
+        found, count = number(ipma, position, id_bytes), number(ipma, position + id_bytes, 1)
         position += id_bytes + 1
         if found == item:
             for at in range(position, position + count * index_bytes, index_bytes):
                 essential = 1 << (index_bytes * 8 - 1)
-                yield _number(ipma, at, index_bytes) & ~essential
+                yield number(ipma, at, index_bytes) & ~essential
         position += count * index_bytes
-
-
-def _number(data: bytes, position: int, length: int) -> int:
-    if position + length > len(data):
-        raise CutOff
-    return int.from_bytes(data[position : position + length], "big")

@@ -92,34 +92,6 @@ def heic_that_claims(width: int, height: int) -> bytes:
     return photo.replace(written, b"ispe" + bytes(4) + struct.pack(">II", width, height))
 
 
-def heic_of_tiles(width: int, height: int, *, tile: int = 512) -> bytes:
-    """What iPhones write: the picture (item 2) is a grid of smaller ones (item 1)."""
-
-    def box(name: bytes, *parts: bytes) -> bytes:
-        body = b"".join(parts)
-        return struct.pack(">I", 8 + len(body)) + name + body
-
-    def item(number: int, kind: bytes) -> bytes:
-        return box(b"infe", b"\2\0\0\0", struct.pack(">HH", number, 0), kind, b"\0")
-
-    def size(*sides: int) -> bytes:
-        return box(b"ispe", bytes(4), struct.pack(">II", *sides))
-
-    meta = box(
-        b"meta",
-        bytes(4),
-        box(b"pitm", bytes(4), struct.pack(">H", 2)),
-        box(b"iinf", bytes(4), struct.pack(">H", 2), item(1, b"hvc1"), item(2, b"grid")),
-        box(
-            b"iprp",
-            box(b"ipco", size(tile, tile), size(width, height)),
-            # Item 1 has property 1, item 2 has property 2, which it cannot do without.
-            box(b"ipma", bytes(4), struct.pack(">I", 2), b"\0\1\1\1", b"\0\2\1\x82"),
-        ),
-    )
-    return box(b"ftyp", b"heic", bytes(4), b"mif1heic") + meta + box(b"mdat", bytes(2000))
-
-
 HTML = b"<!doctype html><html><body><script>alert(1)</script></body></html>"
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
 SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"/>'

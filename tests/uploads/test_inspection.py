@@ -18,6 +18,8 @@ from services.uploads.errors import (
     TooSmall,
 )
 from services.uploads.facts import BYTES_MAX, JPEG_PIXELS_MAX, PIXELS_MAX, PhotoFacts
+from tests.corpus.boxes import coded, grid, heif
+from tests.corpus.variant import noise
 from tests.uploads import pictures
 
 HEAD, TAIL = 256 * 1024, 64 * 1024
@@ -73,7 +75,8 @@ def test_the_middle_of_a_photo_is_not_needed(make: Callable[..., bytes]) -> None
 
 
 def test_a_heic_says_the_size_of_the_whole_picture_and_not_of_a_tile() -> None:
-    found = inspect(pictures.heic_of_tiles(4032, 3024))
+    tile = coded(noise(512, 512))
+    found = inspect(heif(tile, grid(6, 8, (4032, 3024), [1] * 48), primary=2))
 
     assert (found.width, found.height) == (4032, 3024)
 
