@@ -22,7 +22,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fairness help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts openapi compose compose-env
+.PHONY: bench chaos fairness help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts formats openapi compose compose-env
 
 ##@ Start here
 
@@ -88,6 +88,9 @@ imports: setup ## Check who may import whom
 
 contracts: setup ## Write the messages' schemas; fails if they were stale
 	@$(VENV)/python -m contracts
+
+formats: setup ## Write docs/formats.md: what becomes of every sort of file
+	@$(VENV)/python -m tests.corpus
 
 openapi: setup ## Write docs/api/openapi.json from the code
 	@$(VENV)/python -m services.gateway openapi

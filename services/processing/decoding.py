@@ -3,35 +3,30 @@
 A file is hostile input: this runs in a child process with limits (see `sandbox.py`).
 """
 
-import contextlib
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
-from services.processing import tones
+from services.processing import keeping, soundness, tones
 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 """What Pillow is told to try; a JPEG with several frames becomes an "MPO" by itself."""
 
 SHRINKING_FORMATS = ("JPEG", "MPO")
 PIXELS_MAX, PIXELS_MAX_SHRINKING = 50_000_000, 120_000_000
-KEPT_TEXT_LENGTH_MAX = 500
 
-_ORIENTATION, _DESCRIPTION, _COPYRIGHT, _CAPTURED_AT, _DETAILS = (
-    0x0112,
-    0x010E,
-    0x8298,
-    0x9003,
-    0x8769,
-)
+_BEGINNINGS = re.compile(rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|....ftyp", re.DOTALL)
+_TURNED_BY_CONTAINER = re.compile(rb"\0\0\0\x09(irot|imir)[\0-\3]")
+_PNG_DEPTH_AT = 24
+_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -62,10 +57,10 @@ class Decoded:
 def decode(source: Path, *, side_needed: int) -> Decoded:
     """Open one file, or raise `Unusable`.
 
-    A larger JPEG is made smaller while it is decoded, to no less than `side_needed` pixels on its
-    longer side.
+    A larger picture is made smaller on its way, to no less than `side_needed` pixels on its longer
+    side.
     """
-    _learn_heif()
+    _set_up_decoders()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -73,69 +68,99 @@ def decode(source: Path, *, side_needed: int) -> Decoded:
     except (Unusable, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise Unusable("not-a-photo", "We could not open this file as a picture.") from error
+        raise _unidentified(source) from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels() from error
     # Decoders raise from a dozen families; all of them mean that the file is broken.
     except Exception as error:
-        raise Unusable("file-damaged", "The file is damaged and cannot be read.") from error
+        raise _damaged() from error
 
 
 def _decode(source: Path, side_needed: int) -> Decoded:
     with Image.open(source, formats=FORMATS) as image:
-        _bound(image)
-        kept, orientation = _kept_metadata(image), _orientation(image)
-        scale = min(1.0, side_needed / max(image.size))
-        image.draft(image.mode, (round(image.width * scale), round(image.height * scale)))
-        image.load()
-        picture = tones.to_srgb(image)
-    if turn := _UPRIGHT.get(orientation):
+        _bound(source, image)
+        kept, orientation = keeping.kept(image), _orientation(source, image)
+        picture = _opened(source, image, side_needed)
+    if (turn := _UPRIGHT.get(orientation)) is not None:
         picture = picture.transpose(turn)
     return Decoded(np.asarray(picture), kept)
 
 
-def _bound(image: Image.Image) -> None:
+def _opened(source: Path, image: Image.Image, side_needed: int) -> Image.Image:
+    gamma = tones.gamma_of(image)
+    if gamma and _is_deep_colour(source, image):
+        return tones.deep_to_srgb(_deep_pixels(source), gamma)
+    scale = min(1.0, side_needed / max(image.size))
+    image.draft(image.mode, (round(image.width * scale), round(image.height * scale)))
+    image.load()
+    picture = tones.opaque(image)
+    steps = max(picture.size) // side_needed
+    if steps > 1 and picture.mode not in tones.DEEP_GREY_MODES:
+        # JPEG did this while it was decoded; here it saves going through all pixels for colour.
+        info, picture = picture.info, picture.reduce(steps)
+        picture.info = info
+    return tones.to_srgb(picture)
+
+
+def _bound(source: Path, image: Image.Image) -> None:
+    """Refuse from the header what would cost too much, or is broken without decoders minding."""
     shrinks = image.format in SHRINKING_FORMATS
     if image.width * image.height > (PIXELS_MAX_SHRINKING if shrinks else PIXELS_MAX):
         raise _too_many_pixels()
+    try:
+        soundness.check(source, image.format)
+    except soundness.TooManyScans as error:
+        detail = f"We cannot read JPEG files of more than {soundness.SCANS_MAX} scans."
+        instead = "Save it as JPEG or PNG and upload that."
+        raise Unusable("format-not-supported", f"{detail} {instead}") from error
+
+
+def _is_deep_colour(source: Path, image: Image.Image) -> bool:
+    """A PNG with 16 bits per channel, of which Pillow would keep eight."""
+    if image.format != "PNG" or image.mode in tones.DEEP_GREY_MODES:
+        return False
+    with source.open("rb") as file:
+        return file.read(_PNG_DEPTH_AT + 1)[_PNG_DEPTH_AT] > np.iinfo(np.uint8).bits
+
+
+def _deep_pixels(source: Path) -> NDArray[np.uint16]:
+    pixels = cv2.imread(str(source), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16:
+        raise ValueError("not the PNG that its header announced")
+    return np.asarray(pixels, np.uint16)
+
+
+def _orientation(source: Path, image: Image.Image) -> int:
+    """How the camera was held, unless what it says of itself was followed already."""
+    try:
+        if image.format != "HEIF":
+            return int(image.getexif().get(_ORIENTATION, 1))
+        told = image.info.get("original_orientation") or 1
+        # libheif has turned the picture as its container says; EXIF then says the same once more.
+        return 1 if told == 1 or _TURNED_BY_CONTAINER.search(source.read_bytes()) else told
+    except Exception:  # noqa: BLE001  # junk in metadata is no fault of the photo
+        return 1
+
+
+def _unidentified(source: Path) -> Unusable:
+    with source.open("rb") as file:
+        if _BEGINNINGS.match(file.read(12)):
+            return _damaged()
+    return Unusable("not-a-photo", "We could not open this file as a picture.")
+
+
+def _damaged() -> Unusable:
+    return Unusable("file-damaged", "The file is damaged and cannot be read.")
 
 
 def _too_many_pixels() -> Unusable:
     return Unusable("too-many-pixels", f"A photo may have {PIXELS_MAX // 1_000_000} megapixels.")
 
 
-def _orientation(image: Image.Image) -> int:
-    """How the camera was held; libheif has turned its pictures already."""
-    if image.format == "HEIF":
-        return 1
-    with contextlib.suppress(Exception):  # junk in metadata is no fault of the photo
-        return int(image.getexif().get(_ORIENTATION, 1))
-    return 1
-
-
-def _kept_metadata(image: Image.Image) -> Image.Exif:
-    """Capture date, caption and copyright; not the place, not the camera, not the person."""
-    kept = Image.Exif()
-    with contextlib.suppress(Exception):
-        found = image.getexif()
-        texts: dict[int, Any] = {tag: found.get(tag) for tag in (_DESCRIPTION, _COPYRIGHT)}
-        for tag, text in texts.items():
-            if plain := _plain(text):
-                kept[tag] = plain
-        if captured_at := _plain(found.get_ifd(_DETAILS).get(_CAPTURED_AT)):
-            kept.get_ifd(_DETAILS)[_CAPTURED_AT] = captured_at
-    return kept
-
-
-def _plain(text: object) -> str | None:
-    if not isinstance(text, str):
-        return None
-    return "".join(c for c in text if c.isprintable())[:KEPT_TEXT_LENGTH_MAX].strip() or None
-
-
 @cache
-def _learn_heif() -> None:
-    register_heif_opener(thumbnails=False)
-    # Our own bound is exact and comes first; Pillow's is the net behind it.
+def _set_up_decoders() -> None:
+    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    # Our own bounds are exact and come first; Pillow's are the net behind them.
     Image.MAX_IMAGE_PIXELS = PIXELS_MAX_SHRINKING
+    PngImagePlugin.MAX_TEXT_CHUNK = tones.PROFILE_BYTES_MAX
     cv2.setNumThreads(1)

@@ -41,7 +41,7 @@ _NOT_SUPPORTED: tuple[tuple[bytes, str, str], ...] = (
     (b"\x00\x00\x01\x00", "Windows icon", _AS_JPEG),
     (b"\x00\x00\x02\x00", "Windows icon", _AS_JPEG),
     (b"icns", "Apple icon", _AS_JPEG),
-    (b"\xd7\xcd\xc6\x9a", "Windows metafile", _AS_JPEG),
+    (b"\xd7\xcd\xc6\x9a", "WMF", _AS_JPEG),
     (b"\x76\x2f\x31\x01", "OpenEXR", _AS_EXPORT),
     (b"#?RADIANCE", "Radiance", _AS_EXPORT),
     (b"SIMPLE  =", "FITS", _AS_EXPORT),
@@ -83,9 +83,30 @@ def media_type(head: bytes) -> str:
     )
 
 
-def not_supported(name: str, instead: str = _AS_JPEG) -> FormatNotSupported:
-    """The refusal of a sort of file we know but do not read."""
-    return FormatNotSupported(f"We cannot read {name} files. {instead}", format=name)
+def not_supported(name: str, instead: str = _AS_JPEG, *, which: str = "") -> FormatNotSupported:
+    """The refusal of a sort of file we know but do not read, or of some files of a sort."""
+    files = f"{name} files {which}".strip()
+    return FormatNotSupported(f"We cannot read {files}. {instead}", format=name)
+
+
+def _media_type_of_brands(head: bytes) -> str:
+    """HEIF is a container for many codecs: only still pictures in HEVC are HEIC."""
+    box_bytes = min(int.from_bytes(head[:4], "big"), 16 + 4 * _BRANDS_MAX)
+    major = head[8:12]
+    brands = {major, *(head[at : at + 4] for at in range(16, box_bytes - 3, 4))}
+    if major in _SEQUENCES:
+        raise not_supported("moving HEIF", _AS_STILL)
+    if major != b"avif" and brands & _HEVC_STILLS:
+        return HEIC
+    if b"avif" in brands:
+        raise not_supported("AVIF")
+    if brands & {b"mif1", b"mif2"}:
+        raise not_supported("HEIF", which="whose codec is not HEVC")
+    if major == b"crx ":
+        raise not_supported("camera raw", _AS_EXPORT)
+    if major.decode("latin-1").lower().startswith(_VIDEOS):
+        raise not_supported("video", _AS_STILL)
+    raise not_supported("media", which="of this sort")
 
 
 def _refuse_known(head: bytes) -> None:
@@ -102,26 +123,6 @@ def _refuse_known(head: bytes) -> None:
         raise not_supported("PNM", _AS_JPEG)
     if _is_svg(head):
         raise not_supported("SVG", _AS_JPEG)
-
-
-def _media_type_of_brands(head: bytes) -> str:
-    """HEIF is a container for many codecs: only still pictures in HEVC are HEIC."""
-    box_bytes = min(int.from_bytes(head[:4], "big"), 16 + 4 * _BRANDS_MAX)
-    major = head[8:12]
-    brands = {major, *(head[at : at + 4] for at in range(16, box_bytes - 3, 4))}
-    if major in _SEQUENCES:
-        raise not_supported("moving HEIF", _AS_STILL)
-    if major != b"avif" and brands & _HEVC_STILLS:
-        return HEIC
-    if b"avif" in brands:
-        raise not_supported("AVIF")
-    if major == b"crx ":
-        raise not_supported("camera raw", _AS_EXPORT)
-    if major.decode("latin-1").lower().startswith(_VIDEOS):
-        raise not_supported("video", _AS_STILL)
-    if b"mif1" in brands or b"mif2" in brands:
-        raise not_supported("this sort of HEIF")
-    raise not_supported("this sort of media")
 
 
 def _is_svg(head: bytes) -> bool:

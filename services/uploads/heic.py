@@ -49,13 +49,13 @@ def _check_codecs(primary: int, kinds: dict[int, bytes], sources: dict[int, list
     items = [primary]
     for _ in range(DERIVATIONS_MAX):
         if any(kinds[item] not in {CODED, *DERIVED} for item in items):
-            raise not_supported("this sort of HEIF")
+            raise not_supported("HEIF", which="whose codec is not HEVC")
         made = [item for item in items if kinds[item] != CODED]
         if not made:
             return
         items = [source for item in made for source in sources[item]]
         if len(items) > ITEMS_MAX:
-            raise not_supported(f"HEIC of more than {ITEMS_MAX:,} tiles")
+            raise not_supported("HEIC", which=f"of more than {ITEMS_MAX:,} tiles")
     raise ValueError("a picture made of itself")
 
 
@@ -121,7 +121,7 @@ def _item_types(iinf: bytes) -> dict[int, bytes]:
         if name == b"infe":
             kinds[number(infe, 4, id_bytes)] = infe[4 + id_bytes + 2 :][:4]
     if len(kinds) > ITEMS_MAX:
-        raise not_supported(f"HEIC of more than {ITEMS_MAX:,} items")
+        raise not_supported("HEIC", which=f"of more than {ITEMS_MAX:,} parts")
     return kinds
 
 

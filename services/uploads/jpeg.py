@@ -35,7 +35,7 @@ def dimensions(head: bytes) -> tuple[int, int]:
         elif marker == _START_OF_SCAN:
             scans += 1
         if scans > SCANS_MAX:
-            raise not_supported(f"JPEG of more than {SCANS_MAX} scans")
+            raise not_supported("JPEG", which=f"of more than {SCANS_MAX} scans")
     if not size or not scans:
         raise CutOff
     return size
@@ -73,7 +73,7 @@ def _size(head: bytes, position: int, marker: int) -> tuple[int, int]:
         # with it, and it costs many times as much.
         raise not_supported("lossless, hierarchical or arithmetic JPEG")
     if bits != _BITS:
-        raise not_supported(f"JPEG of {bits} bits")
+        raise not_supported(f"{bits}-bit JPEG")
     if components not in _COMPONENTS:
         raise ValueError("a strange number of colours")
     height, width = number(head, position + 3, 2), number(head, position + 5, 2)

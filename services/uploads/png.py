@@ -20,7 +20,7 @@ _END = b"\0\0\0\0IEND\xaeB`\x82"
 def dimensions(head: bytes) -> tuple[int, int]:
     """Width and height as stored."""
     if part(head, _SIGNATURE_BYTES + 4, 4) == b"CgBI":
-        raise not_supported("PNG of an iPhone's app")
+        raise not_supported("PNG", which="that were made for an iPhone's app")
     length, name = number(head, _SIGNATURE_BYTES, 4), part(head, _SIGNATURE_BYTES + 4, 4)
     checked = part(head, _SIGNATURE_BYTES + 4, 4 + _HEADER_BYTES)
     after = _SIGNATURE_BYTES + 8 + _HEADER_BYTES

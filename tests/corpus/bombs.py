@@ -5,7 +5,7 @@ import zlib
 
 from tests.corpus import heics, jpegs, pngs, webps
 from tests.corpus.boxes import Item, coded, full_box, grid, heif
-from tests.corpus.variant import HEIGHT, WIDTH, Variant, noise, quarters
+from tests.corpus.variant import HEIGHT, WIDTH, Variant, quarters
 
 MANY, OTHER, DAMAGED = "too-many-pixels", "format-not-supported", "file-damaged"
 TEN_MB = 10 * 2**20
@@ -24,14 +24,14 @@ def png_with(name: bytes, head: bytes) -> bytes:
     return pngs.png(pngs.colours(), depth=8, colour=pngs.RGB, before=pngs.chunk(name, body))
 
 
-def jpeg_of_scans(scans: int, *, behind: int = 0) -> bytes:
-    """A progressive JPEG that repeats its last scan, `behind` bytes that say nothing."""
+def jpeg_of_scans(scans: int, *, apart: int = 0) -> bytes:
+    """A progressive JPEG that repeats its last scan, `apart` bytes behind the one before."""
     whole = jpegs.jpeg(quarters(width=1600, height=1200), progressive=True)
     last = whole.rindex(b"\xff\xda")
     tables = whole.rindex(b"\xff\xc4", 0, last)
-    bomb = whole[:-2] + whole[tables:-2] * scans + b"\xff\xd9"
-    silence = jpegs.segment(0xE5, bytes(0xFFF0))
-    return jpegs.with_segments(bomb, *[silence] * (behind // len(silence)))
+    silence = jpegs.segment(0xFE, bytes(0xFFF0))
+    pause = silence * (apart // len(silence))
+    return whole[:tables] + pause + whole[tables:-2] * scans + b"\xff\xd9"
 
 
 def webp_of_frames(frames: int) -> bytes:
@@ -79,10 +79,11 @@ def variants() -> list[Variant]:
         ),
         Variant("JPEG of 4,000 scans", family, lambda: jpeg_of_scans(4_000), OTHER),
         Variant(
-            "JPEG of 400 scans behind 9 MB of nothing",
+            "JPEG of 400 scans behind a megabyte of nothing",
             family,
-            lambda: jpeg_of_scans(400, behind=9 * 2**20),
+            lambda: jpeg_of_scans(400, apart=2**20),
             OTHER,
+            late=True,
         ),
         Variant(
             "WebP of 16,383 x 16,383",
@@ -105,7 +106,9 @@ def variants() -> list[Variant]:
         Variant(
             "HEIC of tiles larger than itself",
             family,
-            lambda: heif(coded(noise(640, 640)), grid(1, 1, (WIDTH, HEIGHT), [1]), primary=2),
+            lambda: heif(
+                coded(quarters(width=640, height=640)), grid(1, 1, (WIDTH, HEIGHT), [1]), primary=2
+            ),
             why="cut to its size",
             shows=(),
             by=255,
@@ -117,17 +120,20 @@ def variants() -> list[Variant]:
             family,
             lambda: png_with(b"zTXt", b"Comment\0\0"),
             DAMAGED,
+            late=True,
         ),
         Variant(
             "PNG with ten megabytes in an iTXt of ten kilobytes",
             family,
             lambda: png_with(b"iTXt", b"Comment\0\1\0\0\0"),
             DAMAGED,
+            late=True,
         ),
         Variant(
             "PNG with ten megabytes in an iCCP of ten kilobytes",
             family,
             lambda: png_with(b"iCCP", b"profile\0\0"),
             DAMAGED,
+            late=True,
         ),
     ]

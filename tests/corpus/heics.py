@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -287,32 +288,31 @@ def _other_codecs() -> list[Variant]:
 
 
 def _refused() -> list[Variant]:
-    family, whole, damaged = "HEIC", heic(noise(400, 300)), "file-damaged"
-    no_size = coded(quarters())
-    sizeless = [found for found in no_size.properties if b"ispe" not in found[0]]
+    family, damaged = "HEIC", "file-damaged"
     loop = grid(1, 1, (WIDTH, HEIGHT), [1])
     return [
-        Variant("cut off in its header", family, lambda: whole[:200], damaged),
-        Variant("cut off half-way", family, lambda: whole[: len(whole) // 2], damaged),
-        Variant("cut off at the end", family, lambda: whole[:-20], damaged),
-        Variant("no size", family, lambda: heif(Item(b"hvc1", no_size.data, sizeless)), damaged),
+        Variant("cut off in its header", family, lambda: _whole()[:200], damaged),
+        Variant("cut off half-way", family, lambda: _whole()[: len(_whole()) // 2], damaged),
+        Variant("cut off at the end", family, lambda: _whole()[:-20], damaged),
+        Variant("no size", family, _without_size, damaged),
         Variant(
-            "a primary picture that is missing", family, lambda: heif(no_size, primary=7), damaged
+            "a primary picture that is missing",
+            family,
+            lambda: heif(coded(quarters()), primary=7),
+            damaged,
         ),
         Variant("a grid of itself", family, lambda: heif(loop), damaged),
-        Variant("a grid that lacks tiles", family, lambda: grid_of([1] * 3, 2, 2), damaged),
+        Variant(
+            "a grid that lacks tiles", family, lambda: grid_of([1] * 3, 2, 2), damaged, late=True
+        ),
         Variant(
             "pixels that are noise",
             family,
-            lambda: heif(Item(b"hvc1", bytes(range(256)) * 8, no_size.properties)),
+            lambda: heif(Item(b"hvc1", bytes(range(256)) * 8, coded(quarters()).properties)),
             damaged,
+            late=True,
         ),
-        Variant(
-            "pixels that lie behind the end",
-            family,
-            lambda: heif(no_size)[: -len(no_size.data) - 8] + box(b"free", bytes(40)),
-            damaged,
-        ),
+        Variant("pixels that lie behind the end", family, _without_pixels, damaged, late=True),
         Variant(
             "15 pixels high",
             family,
@@ -320,3 +320,19 @@ def _refused() -> list[Variant]:
             "too-small",
         ),
     ]
+
+
+@cache
+def _whole() -> bytes:
+    return heic(noise())
+
+
+def _without_size() -> bytes:
+    picture = coded(quarters())
+    left = [found for found in picture.properties if b"ispe" not in found[0]]
+    return heif(Item(picture.kind, picture.data, left))
+
+
+def _without_pixels() -> bytes:
+    picture = coded(quarters())
+    return heif(picture)[: -len(picture.data) - 8] + box(b"free", bytes(40))

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -301,8 +302,7 @@ def _special() -> list[Variant]:
 
 
 def _refused() -> list[Variant]:
-    family, whole = "PNG", saved(noise(400, 300), "PNG")
-    good = png(colours(), depth=8, colour=RGB)
+    family = "PNG"
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, RGB, 0, 0, 0)
     short = (
         SIGNATURE
@@ -315,7 +315,7 @@ def _refused() -> list[Variant]:
         Variant(
             "a header whose checksum is wrong",
             family,
-            lambda: good[:29] + bytes(4) + good[33:],
+            lambda: _good()[:29] + bytes(4) + _good()[33:],
             damaged,
         ),
         Variant(
@@ -332,21 +332,32 @@ def _refused() -> list[Variant]:
             lambda: png(indices(), depth=8, colour=PALETTE),
             damaged,
         ),
-        Variant("fewer pixels than announced", family, lambda: short, damaged),
+        Variant("fewer pixels than announced", family, lambda: short, damaged, late=True),
         Variant(
             "broken in the middle",
             family,
-            lambda: whole[:50_000] + bytes(2_000) + whole[52_000:],
+            lambda: _whole()[:50_000] + bytes(2_000) + _whole()[52_000:],
             damaged,
+            late=True,
         ),
-        Variant("cut off in its header", family, lambda: whole[:20], damaged),
-        Variant("cut off half-way", family, lambda: whole[: len(whole) // 2], damaged),
-        Variant("cut off at the end", family, lambda: whole[:-20], damaged),
+        Variant("cut off in its header", family, lambda: _whole()[:20], damaged),
+        Variant("cut off half-way", family, lambda: _whole()[: len(_whole()) // 2], damaged),
+        Variant("cut off at the end", family, lambda: _whole()[:-20], damaged),
         Variant("15 pixels wide", family, lambda: saved(noise(15, 64), "PNG"), "too-small"),
         Variant(
             "of an iPhone's app",
             family,
-            lambda: SIGNATURE + chunk(b"CgBI", b"\x50\x00\x20\x02") + good[8:],
+            lambda: SIGNATURE + chunk(b"CgBI", b"\x50\x00\x20\x02") + _good()[8:],
             "format-not-supported",
         ),
     ]
+
+
+@cache
+def _whole() -> bytes:
+    return saved(noise(400, 300), "PNG")
+
+
+@cache
+def _good() -> bytes:
+    return png(colours(), depth=8, colour=RGB)

@@ -155,72 +155,75 @@ def inked() -> Image.Image:
     return Image.merge("CMYK", planes)
 
 
-def as_p3() -> NDArray[np.uint8]:
+def as_p3() -> Image.Image:
     """The quarters in Display P3."""
-    return _bytes(srgb_of(in_primaries(DISPLAY_P3, light_of(pixels() / 255))))
+    return Image.fromarray(_bytes(srgb_of(in_primaries(DISPLAY_P3, light_of(pixels() / 255)))))
 
 
-def as_adobe_rgb() -> NDArray[np.uint8]:
+def as_adobe_rgb() -> Image.Image:
     """The quarters in Adobe RGB."""
-    return _bytes(in_primaries(ADOBE_RGB, light_of(pixels() / 255)) ** (1 / GAMMA_OF_ADOBE_RGB))
+    return Image.fromarray(
+        _bytes(in_primaries(ADOBE_RGB, light_of(pixels() / 255)) ** (1 / GAMMA_OF_ADOBE_RGB))
+    )
 
 
-def as_grey() -> NDArray[np.uint8]:
+def as_grey() -> Image.Image:
     """The grey quarters with the curve of `grey_profile`."""
-    return _bytes(light_of(pixels(GREYS)[..., 0] / 255) ** (1 / GAMMA_OF_GREY))
+    return Image.fromarray(_bytes(light_of(pixels(GREYS)[..., 0] / 255) ** (1 / GAMMA_OF_GREY)))
+
+
+def iccp(icc: bytes) -> bytes:
+    """The chunk of a PNG that holds a profile."""
+    return pngs.chunk(b"iCCP", b"profile\0\0" + zlib.compress(icc))
 
 
 def variants() -> list[Variant]:
     """Colour."""
     family, srgb, ignored = "Colour", "brought to sRGB", "a profile that does not fit is ignored"
-    p3, adobe, grey = (Image.fromarray(made()) for made in (as_p3, as_adobe_rgb, as_grey))
-    deep_grey = np.asarray(grey).astype(np.uint16) * 257
-    icc = pngs.chunk(b"iCCP", b"grey\0\0" + _deflated(grey_profile()))
     wrong_gamma = pngs.chunk(b"gAMA", struct.pack(">I", 100_000))
-    p3_chunk = pngs.chunk(b"iCCP", b"P3\0\0" + _deflated(display_p3()))
     return [
         Variant(
             "Display P3 in JPEG",
             family,
-            lambda: jpegs.jpeg(p3, icc_profile=display_p3()),
+            lambda: jpegs.jpeg(as_p3(), icc_profile=display_p3()),
             why=srgb,
             by=10,
         ),
         Variant(
             "Display P3 in PNG",
             family,
-            lambda: saved(p3, "PNG", icc_profile=display_p3()),
+            lambda: saved(as_p3(), "PNG", icc_profile=display_p3()),
             why=srgb,
             by=4,
         ),
         Variant(
             "Display P3 in WebP",
             family,
-            lambda: webps.webp(p3, lossless=True, icc_profile=display_p3()),
+            lambda: webps.webp(as_p3(), lossless=True, icc_profile=display_p3()),
             why=srgb,
             by=4,
         ),
         Variant(
             "Display P3 in HEIC",
             family,
-            lambda: heif(coded(p3, colour_profile(display_p3()))),
+            lambda: heif(coded(as_p3(), colour_profile(display_p3()))),
             why=srgb,
             by=10,
         ),
         Variant(
             "Adobe RGB in JPEG",
             family,
-            lambda: jpegs.jpeg(adobe, icc_profile=adobe_rgb()),
+            lambda: jpegs.jpeg(as_adobe_rgb(), icc_profile=adobe_rgb()),
             why=srgb,
         ),
         Variant(
             "Adobe RGB in PNG of 16 bits",
             family,
             lambda: pngs.png(
-                np.asarray(adobe).astype(np.uint16) * 257,
+                np.asarray(as_adobe_rgb()).astype(np.uint16) * 257,
                 depth=16,
                 colour=pngs.RGB,
-                before=pngs.chunk(b"iCCP", b"A\0\0" + _deflated(adobe_rgb())),
+                before=iccp(adobe_rgb()),
             ),
             why=srgb,
             by=2,
@@ -236,14 +239,19 @@ def variants() -> list[Variant]:
         Variant(
             "grey profile in JPEG",
             family,
-            lambda: jpegs.jpeg(grey, icc_profile=grey_profile()),
+            lambda: jpegs.jpeg(as_grey(), icc_profile=grey_profile()),
             why=srgb,
             shows=GREYS,
         ),
         Variant(
             "grey profile in PNG of 16 bits",
             family,
-            lambda: pngs.png(deep_grey, depth=16, colour=pngs.GREY, before=icc),
+            lambda: pngs.png(
+                np.asarray(as_grey()).astype(np.uint16) * 257,
+                depth=16,
+                colour=pngs.GREY,
+                before=iccp(grey_profile()),
+            ),
             why=srgb,
             shows=GREYS,
             by=2,
@@ -282,7 +290,10 @@ def variants() -> list[Variant]:
             "profile and gamma in one PNG",
             family,
             lambda: pngs.png(
-                np.asarray(p3), depth=8, colour=pngs.RGB, before=wrong_gamma + p3_chunk
+                np.asarray(as_p3()),
+                depth=8,
+                colour=pngs.RGB,
+                before=wrong_gamma + iccp(display_p3()),
             ),
             why="the profile counts",
             by=4,
@@ -312,10 +323,6 @@ def variants() -> list[Variant]:
             why=ignored,
         ),
     ]
-
-
-def _deflated(body: bytes) -> bytes:
-    return zlib.compress(body)
 
 
 def _bytes(values: Numbers) -> NDArray[np.uint8]:

@@ -38,6 +38,8 @@ class Variant:
     """`accepted`, or the code of the refusal."""
     why: str = ""
     """What becomes of it, or what makes it special."""
+    late: bool = False
+    """Its header tells nothing: it is refused only while it is decoded."""
     shows: tuple[Colour, ...] = COLOURS
     by: int = 6
     size: tuple[int, int] = (WIDTH, HEIGHT)

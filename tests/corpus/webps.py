@@ -1,6 +1,7 @@
 """WebP: lossy, lossless, with alpha, moving."""
 
 import struct
+from functools import cache
 
 from PIL import Image
 
@@ -54,8 +55,6 @@ def animated(frames: int = 2) -> bytes:
 def variants() -> list[Variant]:
     """WebP."""
     family, damaged = "WebP", "file-damaged"
-    whole = webp(noise(400, 300))
-    inner = webp(lossless=True)[12:]
     white = "on white paper"
     return [
         Variant("lossy", family, webp, by=8),
@@ -89,18 +88,27 @@ def variants() -> list[Variant]:
         Variant(
             "a canvas that is not its picture's",
             family,
-            lambda: riff(extended(1600, 1200), inner),
+            lambda: riff(extended(1600, 1200), webp(lossless=True)[12:]),
             damaged,
+            late=True,
         ),
         Variant(
             "a frame that is no picture",
             family,
             lambda: riff(chunk(b"VP8L", b"\x2f" + struct.pack("<I", 159 | 119 << 14) + bytes(99))),
             damaged,
+            late=True,
         ),
-        Variant("no frame at all", family, lambda: riff(extended(WIDTH, HEIGHT)), damaged),
-        Variant("cut off in its header", family, lambda: whole[:20], damaged),
-        Variant("cut off half-way", family, lambda: whole[: len(whole) // 2], damaged),
-        Variant("cut off at the end", family, lambda: whole[:-20], damaged),
+        Variant(
+            "no frame at all", family, lambda: riff(extended(WIDTH, HEIGHT)), damaged, late=True
+        ),
+        Variant("cut off in its header", family, lambda: _whole()[:20], damaged),
+        Variant("cut off half-way", family, lambda: _whole()[: len(_whole()) // 2], damaged),
+        Variant("cut off at the end", family, lambda: _whole()[:-20], damaged),
         Variant("15 pixels high", family, lambda: webp(noise(64, 15)), "too-small"),
     ]
+
+
+@cache
+def _whole() -> bytes:
+    return webp(noise(400, 300))

@@ -43,7 +43,7 @@ def is_close(seen: tuple[int, int, int], wanted: tuple[int, int, int], by: int =
 def test_a_photo_stands_upright_however_the_camera_was_held(orientation: int, folder: Path) -> None:
     undo = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
     turn = decoding._UPRIGHT.get(undo.get(orientation, 1))
-    stored = pictures.corners().transpose(turn) if turn else pictures.corners()
+    stored = pictures.corners().transpose(turn) if turn is not None else pictures.corners()
     exif = Image.Exif()
     exif[0x0112] = orientation
     source = pictures.saved(folder / "a", stored, "JPEG", quality=95, subsampling=0, exif=exif)
