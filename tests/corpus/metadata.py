@@ -29,7 +29,7 @@ def secret(place: str) -> str:
     return f"{SECRET}-{place}"
 
 
-def exif(*, caption: str = CAPTION) -> bytes:
+def exif(*, caption: str | bytes = CAPTION) -> bytes:
     """Every field that tells something, with a thumbnail that shows what was cropped away."""
     told = Image.Exif()
     told[0x010E], told[0x8298] = caption, COPYRIGHT
