@@ -5,17 +5,21 @@ A file is hostile input: this runs in a child process with limits (see `sandbox.
 
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
-from pillow_heif import register_heif_opener
+from pillow_heif import open_heif, register_heif_opener
 
 from services.processing import keeping, soundness, tones
+
+Pixels = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 """What Pillow is told to try; a JPEG with several frames becomes an "MPO" by itself."""
@@ -27,14 +31,14 @@ _BEGINNINGS = re.compile(rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|....ftyp", re.DOTA
 _TURNED_BY_CONTAINER = re.compile(rb"\0\0\0\x09(irot|imir)[\0-\3]")
 _PNG_DEPTH_AT = 24
 _ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
+    2: lambda pixels: cv2.flip(pixels, 1),
+    3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
+    4: lambda pixels: cv2.flip(pixels, 0),
+    5: cv2.transpose,
+    6: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda pixels: cv2.flip(cv2.transpose(pixels), -1),
+    8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 
 
@@ -50,7 +54,7 @@ class Unusable(Exception):  # noqa: N818  # what it says of the file, not of us
 class Decoded:
     """A picture (height x width x 3, sRGB, upright) and what of its metadata may be kept."""
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     kept: Image.Exif
 
 
@@ -80,26 +84,68 @@ def _decode(source: Path, side_needed: int) -> Decoded:
     with Image.open(source, formats=FORMATS) as image:
         _bound(source, image)
         kept, orientation = keeping.kept(image), _orientation(source, image)
-        picture = _opened(source, image, side_needed)
-    if (turn := _UPRIGHT.get(orientation)) is not None:
-        picture = picture.transpose(turn)
-    return Decoded(np.asarray(picture), kept)
+        pixels = _opened(source, image, side_needed)
+    if upright := _UPRIGHT.get(orientation):
+        pixels = np.asarray(upright(pixels), np.uint8)
+    return Decoded(pixels, kept)
 
 
-def _opened(source: Path, image: Image.Image, side_needed: int) -> Image.Image:
+def _opened(source: Path, image: Image.Image, side_needed: int) -> Pixels:
     gamma = tones.gamma_of(image)
     if gamma and _is_deep_colour(source, image):
-        return tones.deep_to_srgb(_deep_pixels(source), gamma)
+        return np.asarray(tones.deep_to_srgb(_deep_pixels(source), gamma))
+    pixels = _plain_pixels(source, image)
+    if pixels is not None:
+        return _in_srgb(_reduced(pixels, side_needed), image.info)
     scale = min(1.0, side_needed / max(image.size))
     image.draft(image.mode, (round(image.width * scale), round(image.height * scale)))
     image.load()
+    # The decoder of a WebP keeps two canvases for further frames: 400 MB at 50 megapixels.
+    vars(image).pop("_decoder", None)
     picture = tones.opaque(image)
     steps = max(picture.size) // side_needed
     if steps > 1 and picture.mode not in tones.DEEP_GREY_MODES:
         # JPEG did this while it was decoded; here it saves going through all pixels for colour.
         info, picture = picture.info, picture.reduce(steps)
         picture.info = info
-    return tones.to_srgb(picture)
+    return np.asarray(tones.to_srgb(picture))
+
+
+def _plain_pixels(source: Path, image: Image.Image) -> Pixels | None:
+    """Opaque RGB of a WebP or HEIC straight from its decoder; Pillow would copy it three times."""
+    if image.mode != "RGB" or image.format not in ("WEBP", "HEIF"):
+        return None
+    if image.format == "HEIF":
+        file = open_heif(source)
+        picture = file[file.primary_index]
+        # The rows of libheif are longer than the picture.
+        return np.asarray(picture)[:, : picture.size[0]]
+    if getattr(image, "is_animated", False):
+        return None
+    vars(image).pop("_decoder", None)
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imread(str(source), flags)
+    if pixels is None:
+        raise ValueError("not the WebP that its header announced")
+    return np.asarray(pixels, np.uint8)
+
+
+def _reduced(pixels: Pixels, side_needed: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    steps = max(height, width) // side_needed
+    if steps <= 1:
+        return pixels
+    size = (-(-width // steps), -(-height // steps))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _in_srgb(pixels: Pixels, info: dict[str | tuple[int, int], Any]) -> Pixels:
+    if "icc_profile" not in info:
+        return pixels
+    picture = Image.fromarray(pixels)
+    picture.info = dict(info)
+    converted = tones.to_srgb(picture)
+    return pixels if converted is picture else np.asarray(converted)
 
 
 def _bound(source: Path, image: Image.Image) -> None:

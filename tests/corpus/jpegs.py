@@ -18,7 +18,7 @@ from tests.corpus.variant import (
 
 NO_BASELINE = "format-not-supported"
 _SOF0 = b"\xff\xc0\x00\x11\x08"
-_UNTURN = {
+UNTURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -55,7 +55,7 @@ def orientation(number: int) -> Image.Exif:
 
 def stored_for(number: int) -> Image.Image:
     """The quarters as a camera stores them that is held so."""
-    turn = _UNTURN.get(number)
+    turn = UNTURN.get(number)
     return quarters().transpose(turn) if turn is not None else quarters()
 
 

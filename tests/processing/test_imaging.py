@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from services.processing import decoding, imaging, tones
+from services.processing import imaging, tones
 from services.processing.decoding import Unusable
+from tests.corpus.jpegs import UNTURN
 from tests.processing import pictures
 from tests.processing.pictures import BLUE, GREEN, GREY, RED, Pixels, at
 
@@ -41,8 +42,7 @@ def is_close(seen: tuple[int, int, int], wanted: tuple[int, int, int], by: int =
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_stands_upright_however_the_camera_was_held(orientation: int, folder: Path) -> None:
-    undo = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
-    turn = decoding._UPRIGHT.get(undo.get(orientation, 1))
+    turn = UNTURN.get(orientation)
     stored = pictures.corners().transpose(turn) if turn is not None else pictures.corners()
     exif = Image.Exif()
     exif[0x0112] = orientation
