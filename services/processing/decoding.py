@@ -3,6 +3,8 @@
 A file is hostile input: this runs in a child process with limits (see `sandbox.py`).
 """
 
+import contextlib
+import mmap
 import re
 import warnings
 from collections.abc import Callable
@@ -30,6 +32,7 @@ PIXELS_MAX, PIXELS_MAX_SHRINKING = 50_000_000, 120_000_000
 _BEGINNINGS = re.compile(rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|....ftyp", re.DOTALL)
 _TURNED_BY_CONTAINER = re.compile(rb"\0\0\0\x09(irot|imir)[\0-\3]")
 _PNG_DEPTH_AT = 24
+_EXIF_OF_PNG = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 _ORIENTATION = 0x0112
 _UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
     2: lambda pixels: cv2.flip(pixels, 1),
@@ -83,7 +86,8 @@ def decode(source: Path, *, side_needed: int) -> Decoded:
 def _decode(source: Path, side_needed: int) -> Decoded:
     with Image.open(source, formats=FORMATS) as image:
         _bound(source, image)
-        kept, orientation = keeping.kept(image), _orientation(source, image)
+        exif = _exif(source, image)
+        kept, orientation = keeping.kept(image, exif), _orientation(source, image, exif)
         pixels = _opened(source, image, side_needed)
     if upright := _UPRIGHT.get(orientation):
         pixels = np.asarray(upright(pixels), np.uint8)
@@ -112,21 +116,21 @@ def _opened(source: Path, image: Image.Image, side_needed: int) -> Pixels:
 
 
 def _plain_pixels(source: Path, image: Image.Image) -> Pixels | None:
-    """Opaque RGB of a WebP or HEIC straight from its decoder; Pillow would copy it three times."""
-    if image.mode != "RGB" or image.format not in ("WEBP", "HEIF"):
+    """Opaque RGB straight from its decoder: Pillow would copy it up to three times."""
+    if image.mode != "RGB" or image.format in SHRINKING_FORMATS or "transparency" in image.info:
         return None
     if image.format == "HEIF":
         file = open_heif(source)
         picture = file[file.primary_index]
         # The rows of libheif are longer than the picture.
         return np.asarray(picture)[:, : picture.size[0]]
-    if getattr(image, "is_animated", False):
+    if getattr(image, "is_animated", False) or tones.gamma_of(image):
         return None
     vars(image).pop("_decoder", None)
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = cv2.imread(str(source), flags)
     if pixels is None:
-        raise ValueError("not the WebP that its header announced")
+        raise ValueError("not the picture that its header announced")
     return np.asarray(pixels, np.uint8)
 
 
@@ -172,15 +176,28 @@ def _is_deep_colour(source: Path, image: Image.Image) -> bool:
 def _deep_pixels(source: Path) -> NDArray[np.uint16]:
     pixels = cv2.imread(str(source), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
-        raise ValueError("not the PNG that its header announced")
+        raise ValueError("not the picture that its header announced")
     return np.asarray(pixels, np.uint16)
 
 
-def _orientation(source: Path, image: Image.Image) -> int:
+def _exif(source: Path, image: Image.Image) -> Image.Exif:
+    with contextlib.suppress(Exception):  # junk in metadata is no fault of the photo
+        # Pillow unpacks all of a PNG to look for EXIF behind its pixels, and we do not need that.
+        if image.format != "PNG" or _EXIF_OF_PNG & image.info.keys() or _mentions(source, b"eXIf"):
+            return image.getexif()
+    return Image.Exif()
+
+
+def _mentions(source: Path, word: bytes) -> bool:
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(word) >= 0
+
+
+def _orientation(source: Path, image: Image.Image, exif: Image.Exif) -> int:
     """How the camera was held, unless what it says of itself was followed already."""
     try:
         if image.format != "HEIF":
-            return int(image.getexif().get(_ORIENTATION, 1))
+            return int(exif.get(_ORIENTATION, 1))
         told = image.info.get("original_orientation") or 1
         # libheif has turned the picture as its container says; EXIF then says the same once more.
         return 1 if told == 1 or _TURNED_BY_CONTAINER.search(source.read_bytes()) else told

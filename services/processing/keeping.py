@@ -24,14 +24,13 @@ _XMP_DESCRIPTION = re.compile(
 )
 
 
-def kept(image: Image.Image) -> Image.Exif:
-    """Capture date, caption and copyright as EXIF in UTF-8."""
+def kept(image: Image.Image, found: Image.Exif) -> Image.Exif:
+    """Capture date, caption and copyright, of what was found and elsewhere, as EXIF in UTF-8."""
     texts: dict[int, str] = {}
     with contextlib.suppress(Exception):  # junk in metadata is no fault of the photo
-        found = image.getexif()
         texts[COPYRIGHT] = _plain(found.get(COPYRIGHT))
         texts[CAPTURED_AT] = _plain(found.get_ifd(DETAILS).get(CAPTURED_AT))
-    texts[DESCRIPTION] = next(filter(None, map(_plain, _captions(image))), "")
+    texts[DESCRIPTION] = next(filter(None, map(_plain, _captions(image, found))), "")
     written = Image.Exif()
     for tag in (DESCRIPTION, COPYRIGHT):
         if texts.get(tag):
@@ -41,10 +40,10 @@ def kept(image: Image.Image) -> Image.Exif:
     return written
 
 
-def _captions(image: Image.Image) -> Iterator[Any]:
+def _captions(image: Image.Image, found: Image.Exif) -> Iterator[Any]:
     """What programs have written under the picture, the commonest place first."""
     with contextlib.suppress(Exception):
-        yield image.getexif().get(DESCRIPTION)
+        yield found.get(DESCRIPTION)
     with contextlib.suppress(Exception):
         record = image.info["photoshop"][_IPTC][:PACKET_BYTES_MAX]
         if at := _IPTC_CAPTION.search(record):

@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import IFDRational
 from tests.corpus import jpegs, pngs, webps
 from tests.corpus.boxes import Item, auxiliary, coded, colour_profile, heif
 from tests.corpus.profiles import SRGB, curve, light_of, rgb_profile, text
-from tests.corpus.variant import Variant, pixels, quarters
+from tests.corpus.variant import Variant, pixels, quarters, saved
 
 SECRET = "canary"
 CAPTION, COPYRIGHT, TAKEN = "Grandmother at the lake", "Keller & Sons", "1931:05:01 12:00:00"
@@ -132,6 +132,13 @@ def png(*, caption: bytes = b"") -> bytes:
     return whole + secret("trailing").encode()
 
 
+def turned_by_late_exif(number: int) -> bytes:
+    """A PNG that says how to turn it when all pixels are read."""
+    told = pngs.chunk(b"eXIf", jpegs.orientation(number).tobytes().removeprefix(b"Exif\0\0"))
+    whole = saved(jpegs.stored_for(number), "PNG")
+    return whole[:-12] + told + whole[-12:]
+
+
 def webp() -> bytes:
     """A WebP with a secret in every chunk that may hold one."""
     whole = webps.webp(exif=exif(), xmp=xmp(), icc_profile=profile(), lossless=True)
@@ -197,6 +204,13 @@ def variants() -> list[Variant]:
             family,
             lambda: jpegs.with_segments(jpegs.jpeg(), told),
             why="the caption is kept",
+        ),
+        Variant(
+            "EXIF behind the pixels of PNG",
+            family,
+            lambda: turned_by_late_exif(6),
+            why="turned upright once",
+            by=2,
         ),
         Variant("a caption of PNG", family, lambda: described, why="the caption is kept", by=2),
         *(
