@@ -93,10 +93,10 @@ def with_both(number: int) -> bytes:
     return heic(stored_for(number), exif=orientation(number).tobytes())
 
 
-def of_ten_bits() -> bytes:
+def of_ten_bits(mode: str = "RGB;16") -> bytes:
     """HDR cameras and newer phones: 10 bits per channel."""
-    deep = pixels().astype(np.uint16) * 257
-    file = pillow_heif.from_bytes("RGB;16", (WIDTH, HEIGHT), deep.tobytes())
+    deep = (pixels() if mode == "RGB;16" else pixels(GREYS)[..., 0]).astype(np.uint16) * 257
+    file = pillow_heif.from_bytes(mode, (WIDTH, HEIGHT), deep.tobytes())
     out = _Memory()
     file.save(out, quality=95, chroma=444)
     return bytes(out)
@@ -129,6 +129,14 @@ def of_codec(kind: bytes, *, major: bytes = b"mif1", brands: bytes = b"mif1heic"
     return heif(Item(kind, picture.data, picture.properties), major=major, brands=brands)
 
 
+def derived() -> bytes:
+    """The same picture as another item, but turned: how editors keep what they were given."""
+    given = coded(stored_for(3))
+    turn = (size_of(WIDTH, HEIGHT), turned(2))
+    edited = Item(b"iden", b"", turn, [(b"dimg", [1])])
+    return heif(Item(given.kind, given.data, given.properties, hidden=True), edited, primary=2)
+
+
 def that_claims(width: int, height: int) -> bytes:
     """A small HEIC whose size is overwritten."""
     written = size_of(WIDTH, HEIGHT)[0]
@@ -158,6 +166,14 @@ def _accepted() -> list[Variant]:
         Variant("chroma at half size", family, lambda: heic(chroma=420), by=10),
         Variant("grey", family, lambda: heic(greys()), shows=GREYS),
         Variant("10 bits", family, of_ten_bits),
+        Variant("grey of 10 bits", family, lambda: of_ten_bits("I;16"), shows=GREYS),
+        Variant(
+            "an odd number of pixels",
+            family,
+            lambda: of_tiles(image=quarters(width=161, height=121)),
+            size=(161, 121),
+        ),
+        Variant("derived from another picture", family, derived, why="turned as it says"),
         Variant("tiles", family, of_tiles, why="put together"),
         Variant("tiles of pillow-heif", family, lambda: heic(tile_size=TILE), why="put together"),
         Variant("brand mif1, HEVC inside", family, lambda: of_codec(b"hvc1")),

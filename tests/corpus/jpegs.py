@@ -143,6 +143,14 @@ def _accepted() -> list[Variant]:
             family,
             lambda: with_segments(jpeg(), *[segment(0xE5, b"m" * 0xFFFD)] * 6),
         ),
+        Variant(
+            "a few wrong bytes in the picture",
+            family,
+            lambda: _scratched(jpeg(subsampling=2)),
+            why="shown as far as it goes",
+            shows=COLOURS[:1],
+            by=30,
+        ),
         Variant("zeros behind the end", family, lambda: jpeg() + bytes(5000)),
         Variant(
             "16 pixels high", family, lambda: jpeg(quarters(width=64, height=16)), size=(64, 16)
@@ -178,6 +186,10 @@ def _refused() -> list[Variant]:
         Variant("cut off at the end", family, lambda: _whole()[:-40], "file-damaged"),
         Variant("a header and no picture", family, lambda: b"\xff\xd8\xff\xd9", "file-damaged"),
     ]
+
+
+def _scratched(photo: bytes) -> bytes:
+    return photo[:-40] + b"\x55\xaa" * 4 + photo[-32:]
 
 
 @cache
