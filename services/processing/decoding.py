@@ -144,7 +144,7 @@ def _reduced(pixels: Pixels, side_needed: int) -> Pixels:
 
 
 def _in_srgb(pixels: Pixels, info: dict[str | tuple[int, int], Any]) -> Pixels:
-    if "icc_profile" not in info:
+    if not tones.profile_bytes(info):
         return pixels
     picture = Image.fromarray(pixels)
     picture.info = dict(info)

@@ -1,12 +1,16 @@
 """Any picture's tones and colours, brought to sRGB without losing what was scanned."""
 
 import contextlib
+from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms
+
+from services.processing import primaries
 
 PROFILE_BYTES_MAX = 4 * 1024 * 1024
 DEEP_GREY_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -80,6 +84,11 @@ def deep_to_srgb(pixels: NDArray[np.uint16], gamma: float) -> Image.Image:
     return picture
 
 
+def profile_bytes(info: Mapping[Any, Any]) -> bytes | None:
+    """The profile that a picture carries, or of the numbers it carries instead."""
+    return info.get("icc_profile") or primaries.profile_of(info.get("nclx_profile"))
+
+
 def gamma_of(image: Image.Image) -> float | None:
     """The exponent from light to samples, if the file says one that is not sRGB's own."""
     gamma = image.info.get("gamma")
@@ -111,7 +120,7 @@ def recover_contrast(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
-    found = image.info.get("icc_profile")
+    found = profile_bytes(image.info)
     if not found or len(found) > PROFILE_BYTES_MAX:
         return None
     return ImageCms.ImageCmsProfile(BytesIO(found))

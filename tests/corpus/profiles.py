@@ -172,6 +172,13 @@ def as_grey() -> Image.Image:
     return Image.fromarray(_bytes(light_of(pixels(GREYS)[..., 0] / 255) ** (1 / GAMMA_OF_GREY)))
 
 
+def p3_by_numbers() -> bytes:
+    """HEIC that has no profile, and says which primaries it means by the number of H.273."""
+    written, srgb, display_p3_ = heif(coded(as_p3())), b"nclx\0\x01\0\x0d", b"nclx\0\x0c\0\x0d"
+    assert srgb in written
+    return written.replace(srgb, display_p3_)
+
+
 def iccp(icc: bytes) -> bytes:
     """The chunk of a PNG that holds a profile."""
     return pngs.chunk(b"iCCP", b"profile\0\0" + zlib.compress(icc))
@@ -210,6 +217,7 @@ def variants() -> list[Variant]:
             why=srgb,
             by=10,
         ),
+        Variant("Display P3 in HEIC, told by numbers", family, p3_by_numbers, why=srgb, by=10),
         Variant(
             "Adobe RGB in JPEG",
             family,
