@@ -33,7 +33,7 @@ class Inspector:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._free = asyncio.Semaphore(LOOKS_AT_ONCE)
-        # One thread: Python's filter of warnings, which inspection sets, is the whole process's.
+        # One thread: looking is Python's own work, of which more threads would not do more.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inspection")
 
     async def look(self, key: str) -> tuple[PhotoFacts, str]:
