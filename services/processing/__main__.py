@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("asked", nargs=argparse.REMAINDER, help="what `costs` is asked")
     options = parser.parse_args()
     module, _ = ROLES[options.role]
-    # Only what the role needs is imported; decoding children import this file as well.
+    # Only what the role needs is imported.
     role = import_module(module).main
     uvloop.run(role(options.asked) if options.asked or options.role == "costs" else role())
 

@@ -130,6 +130,7 @@ class Preparer:
             return {"code": "checksum-mismatch", "detail": MISMATCH}
         made = await self._sandbox.run(
             "prepare",
+            folder=folder,
             source=str(source),
             master=str(master),
             thumbnail=str(thumbnail),

@@ -100,6 +100,7 @@ class Checker:
             await self._storage.download(waiting.result_key, path, bytes_max=RESULT_BYTES_MAX)
             return await self._sandbox.run(
                 "check",
+                folder=Path(folder),
                 path=str(path),
                 sha256=waiting.output["sha256"] if waiting.output else None,
                 master_width=waiting.master_width,

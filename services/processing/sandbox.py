@@ -1,39 +1,39 @@
-"""Child processes that decode hostile files: limited in memory, time and number of tasks.
+"""Where hostile files are decoded: processes of their own, behind walls, one for each task.
 
-Each of the workers is a process of its own behind a pipe, so a file that crashes, hangs or bloats
-its decoder costs exactly one task. Tasks are named, and answers are JSON: a child that was taken
-over can neither choose what we call nor send us a pickle.
+    Sandbox ──pipe──▶ warden ──fork──▶ one process per task, behind walls (`walls.py`)
+
+A warden is a fresh Python that has the decoders loaded but never decodes; it is started with
+neither our environment nor our descriptors, so there are no secrets in it. A file that crashes,
+hangs or bloats its decoder costs one task, and one that takes it over sees no other photo. Tasks
+are named, and answers are JSON: nobody in there can choose what we call or send us a pickle.
 """
 
 import asyncio
 import json
 import os
-import resource
-import signal
-from collections.abc import Callable
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from multiprocessing import get_context
+from contextlib import suppress
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-TASK_TIMEOUT_S = 60
-TASK_CPU_S = 25
-TASKS_MAX_PER_CHILD = 50
-MEMORY_BYTES_MAX = 2 * 1024**3
-FILE_BYTES_MAX = 256 * 1024**2
-FILES_OPEN_MAX = 64
-START_TIMEOUT_S = 30
+TASKS = "services.processing.tasks"
+TASK_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 60.0
 ANSWER_BYTES_MAX = 64 * 1024
+WARDEN_GRACE_S = 10.0
+"""How much later than the warden we lose patience ourselves."""
 
 log = structlog.get_logger()
 
 
 class Crashed(Exception):  # noqa: N818  # the reason is unknown; it may be the file or the machine
-    """The child died, hung or ran out of memory; the task may be tried again."""
+    """The process died, hung or ran out of memory; the task may be tried again."""
 
 
 class TaskFailed(Exception):  # noqa: N818  # an answer, not a fault
@@ -45,56 +45,57 @@ class TaskFailed(Exception):  # noqa: N818  # an answer, not a fault
 
 
 class Sandbox:
-    """A fixed number of workers; tasks wait for a free one."""
+    """A fixed number of wardens; tasks wait for a free one. `tasks` names a module's TASKS."""
 
-    def __init__(self, *, workers: int, timeout_s: float = TASK_TIMEOUT_S) -> None:
-        self._timeout_s = timeout_s
-        self._all = [_Worker() for _ in range(workers)]
-        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
-        for worker in self._all:
-            self._idle.put_nowait(worker)
+    def __init__(
+        self, *, workers: int, timeout_s: float = TASK_TIMEOUT_S, tasks: str = TASKS
+    ) -> None:
+        self._all = [_Warden(tasks, timeout_s) for _ in range(workers)]
+        self._idle: asyncio.LifoQueue[_Warden] = asyncio.LifoQueue()
+        for warden in self._all:
+            self._idle.put_nowait(warden)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="sandbox")
 
-    async def run(self, task: str, **arguments: Any) -> dict[str, Any]:
-        """Run a task in a child. Raises `TaskFailed` or `Crashed`."""
-        worker = await self._idle.get()
+    async def run(self, task: str, *, folder: Path, **arguments: Any) -> dict[str, Any]:
+        """Run a task that may see and write `folder` only. Raises `TaskFailed` or `Crashed`."""
+        warden = await self._idle.get()
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._threads, worker.call, task, arguments, self._timeout_s)
-        # A cancelled caller must not give back a worker that is still busy.
-        work.add_done_callback(lambda _: self._idle.put_nowait(worker))
-        answer = await asyncio.shield(work)
-        if "failed" in answer:
-            raise TaskFailed(answer["failed"], answer["facts"])
-        return dict(answer["result"])
+        work = loop.run_in_executor(self._threads, warden.ask, task, folder, arguments)
+        # A cancelled caller must not give back a warden that is still busy.
+        work.add_done_callback(lambda _: self._idle.put_nowait(warden))
+        return await asyncio.shield(work)
 
     def close(self) -> None:
-        """End every child."""
-        for worker in self._all:
-            worker.stop()
+        """End every process."""
+        for warden in self._all:
+            warden.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class _Worker:
-    """One child process, replaced when it dies, hangs or has done its share."""
+class _Warden:
+    """One warden, replaced when it dies or does not answer."""
 
-    def __init__(self) -> None:
-        self._process: Any = None
+    def __init__(self, tasks: str, timeout_s: float) -> None:
+        self._tasks, self._timeout_s = tasks, timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
-        self._tasks = 0
 
-    def call(self, task: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    def ask(self, task: str, folder: Path, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
             pipe = self._open()
-            pipe.send_bytes(json.dumps([task, arguments]).encode())
-            answer: dict[str, Any] = json.loads(_receive(pipe, timeout_s))
-        except (OSError, EOFError, ValueError, Crashed) as error:
+            pipe.send_bytes(json.dumps([task, str(folder), arguments]).encode())
+            answer = _receive(pipe, self._timeout_s + WARDEN_GRACE_S)
+        except (OSError, EOFError, Crashed) as error:
             self.stop()
-            log.warning("sandbox.crashed", task=task, error=repr(error)[:200])
-            raise Crashed(str(error)) from error
-        self._tasks += 1
-        if self._tasks >= TASKS_MAX_PER_CHILD:
-            self.stop()
-        return answer
+            answer = {"crashed": f"the warden: {error!r}"}
+        match answer:
+            case {"result": dict() as result}:
+                return result
+            case {"failed": str() as name, "facts": dict() as facts}:
+                raise TaskFailed(name, facts)
+        reason = str(answer.get("crashed", "no answer that we understand"))[:200]
+        log.warning("sandbox.crashed", task=task, reason=reason)
+        raise Crashed(reason)
 
     def stop(self) -> None:
         process, pipe = self._process, self._pipe
@@ -103,67 +104,50 @@ class _Worker:
             pipe.close()
         if process:
             process.kill()
-            process.join()
+            process.wait()
 
     def _open(self) -> Connection:
         if self._pipe is None:
-            context = get_context("spawn")
-            self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-            self._process.start()
+            self._pipe, theirs = Pipe()
+            fd = theirs.fileno()
+            told = (fd, self._tasks, self._timeout_s, os.getpid())
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+                [sys.executable, "-m", "services.processing.warden", *map(str, told)],
+                env=_environment(),
+                pass_fds=[fd],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
             theirs.close()
-            self._tasks = 0
-            _receive(self._pipe, START_TIMEOUT_S)
+            _tell_walls(_receive(self._pipe, START_TIMEOUT_S))
         return self._pipe
 
 
-def _receive(pipe: Connection, timeout_s: float) -> bytes:
+def _tell_walls(first_answer: dict[str, Any]) -> None:
+    match first_answer:
+        case {"result": {"standing": dict() as walls}}:
+            missing = [wall for wall, stands in walls.items() if not stands]
+            (log.warning if missing else log.info)("sandbox.opened", walls_missing=missing)
+        case _:
+            raise Crashed(str(first_answer)[:200])
+
+
+def _receive(pipe: Connection, timeout_s: float) -> dict[str, Any]:
     if not pipe.poll(timeout_s):
         raise Crashed(f"no answer within {timeout_s} s")
-    return pipe.recv_bytes(ANSWER_BYTES_MAX)
+    # What a decoder sent may be nested deeper than Python reads, or no JSON at all.
+    with suppress(ValueError, RecursionError):
+        answer = json.loads(pipe.recv_bytes(ANSWER_BYTES_MAX))
+        if isinstance(answer, dict):
+            return answer
+    return {}
 
 
-def _serve(pipe: Connection) -> None:
-    """The child: import what decodes, take limits, then answer one task after another."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
-    tasks = _tasks()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES_MAX, FILE_BYTES_MAX))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_OPEN_MAX, FILES_OPEN_MAX))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pipe.send_bytes(b"ready")
-    while True:
-        try:
-            task, arguments = json.loads(pipe.recv_bytes())
-        except EOFError:  # the parent is gone
-            return
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = int(used.ru_utime + used.ru_stime) + TASK_CPU_S
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
-        pipe.send_bytes(json.dumps(_answer(tasks[task], arguments)).encode())
-
-
-def _answer(task: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return {"result": asdict(task(**arguments))}
-    except MemoryError:
-        os._exit(1)  # whatever is left of this process is not to be trusted with another photo
-    except Exception as error:  # noqa: BLE001  # whatever it is, the parent names it
-        facts = {k: str(getattr(error, k)) for k in ("code", "detail") if hasattr(error, k)}
-        return {"failed": type(error).__name__, "facts": facts or {"detail": str(error)[:500]}}
-
-
-def _tasks() -> dict[str, Callable[..., Any]]:
-    # Imported here: only the child pays for OpenCV, and only the child runs decoders.
-    from services.processing import checking, imaging  # noqa: PLC0415
-
-    def prepare(source: str, master: str, thumbnail: str, quad: Any) -> imaging.Prepared:
-        return imaging.prepare(
-            Path(source), quad=quad, master=Path(master), thumbnail=Path(thumbnail)
-        )
-
-    def check(path: str, **expected: Any) -> checking.Result:
-        return checking.check(Path(path), **expected)
-
-    return {"prepare": prepare, "check": check}
+def _environment() -> dict[str, str]:
+    return {
+        "PYTHONPATH": os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path),
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        # Each further arena of the allocator would keep addresses that count as used.
+        "MALLOC_ARENA_MAX": "1",
+    }
