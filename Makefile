@@ -22,7 +22,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fairness help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts formats openapi compose compose-env
+.PHONY: bench chaos fairness fuzz help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts formats openapi compose compose-env
 
 ##@ Start here
 
@@ -42,6 +42,9 @@ chaos: setup ## Torment a stack of its own and prove that nothing went wrong [mi
 
 fairness: setup ## Play an hour of generated traffic: who waits how long, and is it fair? [minutes=60] [seed=1]
 	@$(VENV)/python -m tests.fairness --minutes $(or $(minutes),60) --seed $(or $(seed),1)
+
+fuzz: setup ## Feed broken files to both doors: nothing may crash, hang or leak [only=decode] [files=200000] [seed=1] [minutes=]
+	@$(VENV)/python -m tests.fuzz $(only) --files $(or $(files),200000) --seed $(or $(seed),1) $(if $(minutes),--minutes $(minutes))
 
 bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600] [watch=dispatcher,…]
 	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600) --watch "$(watch)"

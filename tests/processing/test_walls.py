@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 
 from services.processing import seccomp, walls
 from services.processing.sandbox import Crashed, Sandbox, TaskFailed
+from tests.processing.family import children_of, is_alive
 
 MISDEEDS = "tests.processing.misdeeds"
 DENIED = "PermissionError"
@@ -290,21 +290,6 @@ async def descendants(pid: int, *, generations: int) -> list[int]:
         assert await soon(partial(children_of, family[-1]))
         family += children_of(family[-1])
     return family
-
-
-def children_of(parent: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(stat.parent.name))
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 async def soon(condition: Callable[[], object]) -> bool:
