@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ PART_TIMEOUT_S = 8.0
 COUNTED_WITHIN_S = 6.0
 FREE_BYTES_MIN = 500 * 1024 * 1024
 CLOCK_APART_S_MAX = 60.0
+DECODERS_TIMEOUT_S = 30.0
+"""Longer than the others: a Python with every decoder is started for the answer."""
+
 PARKED = "rk.dead."
 # Nobody consumes these: parked messages, those that wait for their next try, and the last words.
 QUEUES_WITHOUT_CONSUMERS = (PARKED, "rk.retry.", "rk.operators")
@@ -37,6 +41,7 @@ class Part:
     name: str
     look: Look
     mend: str
+    patience_s: float = PART_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +93,18 @@ def _local_parts(state: dict[str, Any]) -> list[Part]:
         Part("letters", _letters(state), "See `rekindle dead list`, mend the reason, replay."),
         Part("s3", _s3(state.get("s3_endpoint", ""), gateway, environments), restart.format("s3")),
         Part("runpod", _runpod(processing), restart.format("runpod and worker")),
+        Part(
+            "decoders", _decoders(), "See deploy/runbooks/decoder-versions.md.", DECODERS_TIMEOUT_S
+        ),
     ]
 
 
 async def _look(part: Part, client: httpx.AsyncClient) -> Finding:
     try:
-        async with asyncio.timeout(PART_TIMEOUT_S):
+        async with asyncio.timeout(part.patience_s):
             return Finding(part.name, True, await part.look(client), None)
     except TimeoutError:
-        seen = f"no answer within {PART_TIMEOUT_S:.0f} s"
+        seen = f"no answer within {part.patience_s:.0f} s"
     except httpx.TransportError:
         seen = "does not answer"
     except Exception as error:  # noqa: BLE001  # whatever it was, it is what we were looking for
@@ -252,6 +260,38 @@ def _runpod(environment: dict[str, Any]) -> Look:
         return "answers, and a worker is there"
 
     return look
+
+
+def _decoders() -> Look:
+    async def look(client: httpx.AsyncClient) -> str:  # noqa: ARG001
+        # The client knows no service: processing looks into a decoding process itself.
+        asked = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.processing", "decoders", "--json"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            told, _ = await asked.communicate()
+        finally:
+            if asked.returncode is None:
+                asked.kill()
+        return _judged(json.loads(told))
+
+    return look
+
+
+def _judged(seen: dict[str, Any]) -> str:
+    decoders = [f"{one['name']} {one['version'] or '?'}" for one in seen["decoders"]]
+    unsafe = [
+        f"{one['name']} {one['version'] or '?'} instead of {one['at_least']} ({one['ids'][0]})"
+        for one in seen["decoders"]
+        if not one["safe"]
+    ]
+    if unsafe:
+        raise Broken(f"known to be unsafe: {', '.join(unsafe)}")
+    missing = [wall for wall, stands in seen["walls"].items() if not stands]
+    walls = f"walls missing here: {', '.join(missing)}" if missing else "all walls stand"
+    return f"{', '.join(decoders)}; {walls}"
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -1,4 +1,4 @@
-"""Processing's roles besides HTTP: `python -m services.processing consumer|dispatcher|costs`."""
+"""Processing's roles besides HTTP: `python -m services.processing consumer|dispatcher|…`."""
 
 import argparse
 from importlib import import_module
@@ -8,8 +8,10 @@ import uvloop
 ROLES = {
     "consumer": ("services.processing.consumers", "prepares photos, submits, checks results"),
     "dispatcher": ("services.processing.dispatcher", "starts jobs, follows attempts, tidies up"),
+    "decoders": ("services.processing.decoders", "shows which decoders and walls there are"),
     "costs": ("services.processing.spending_desk", "shows an operator what GPU time costs"),
 }
+OPERATORS_ROLES = ("costs", "decoders")
 
 
 def main() -> None:
@@ -21,12 +23,13 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("role", choices=ROLES)
-    parser.add_argument("asked", nargs=argparse.REMAINDER, help="what `costs` is asked")
+    parser.add_argument("asked", nargs=argparse.REMAINDER, help="what an operator's role is asked")
     options = parser.parse_args()
     module, _ = ROLES[options.role]
     # Only what the role needs is imported.
     role = import_module(module).main
-    uvloop.run(role(options.asked) if options.asked or options.role == "costs" else role())
+    for_operators = options.role in OPERATORS_ROLES
+    uvloop.run(role(options.asked) if options.asked or for_operators else role())
 
 
 if __name__ == "__main__":
