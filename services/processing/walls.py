@@ -1,9 +1,9 @@
 """The walls around a process that decodes a stranger's file, which it raises itself beforehand.
 
-    limits       memory, CPU time, sizes of files, open files; no core dump          setrlimit(2)
-    privileges   no capability is left, none can be gained, nobody may look inside   capset(2)
-    files        programs may be read; only the task's folder may be read and written    Landlock
-    calls        no network, no other program, no other process                          seccomp
+    limits       memory, CPU time, sizes of files, open files; no core dump       setrlimit(2)
+    privileges   no capability is left, none can be gained, nobody looks inside   capset(2)
+    files        programs may be read; the task's folder alone may be written     landlock(7)
+    calls        no network, no other program, no other process                   seccomp(2)
 
 Limits and privileges stand on every Linux. The other two need a kernel that has them (5.13 and
 3.17) and a container that does not forbid them; both work for root and for anybody else.
@@ -30,14 +30,12 @@ ADDRESSES_BYTES_MAX = MEMORY_BYTES_MAX + 512 * 1024**2
 CPU_S_MAX = 10
 FILE_BYTES_MAX = 256 * 1024**2
 FILES_OPEN_MAX = 64
-STACK_BYTES_MAX = 8 * 1024**2
 
 _SET_DEATH_SIGNAL, _SET_DUMPABLE, _SET_SECCOMP, _SET_NO_NEW_PRIVILEGES = 1, 4, 22, 38
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITIES_VERSION_3 = 0x20080522
 
-_CAPGET, _CAPSET = {"x86_64": 125, "aarch64": 90}, {"x86_64": 126, "aarch64": 91}
-# Newer calls have the same number everywhere.
+# Calls that the C library has no name for; being new, they have the same number everywhere.
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_VERSION, _LANDLOCK_BENEATH = 1, 1
 _WRITE, _READ, _LIST, _REMOVE, _MAKE, _TRUNCATE = 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 8, 1 << 14
@@ -52,13 +50,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def die_with_parent(parent: int) -> None:
     """End this process when `parent` ends, however that happens."""
-    _prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    if sys.platform == "linux":
+        _prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before we could ask
         os._exit(1)
 
 
 def enclose(folder: Path | None) -> None:
     """Raise every wall that this platform has; from then on only `folder` may be written."""
+    if folder and not folder.is_dir():
+        raise NotADirectoryError(folder)
     _limit()
     for raise_wall in (_drop_privileges, lambda: _confine_files(folder), _filter_calls):
         try:
@@ -78,7 +79,7 @@ class Seen:
 def look() -> Seen:
     """See which walls hold around this process. Each is tried, not believed."""
     tried = {
-        "limits": resource.getrlimit(resource.RLIMIT_DATA)[1] == MEMORY_BYTES_MAX,
+        "limits": 0 < resource.getrlimit(resource.RLIMIT_DATA)[1] <= MEMORY_BYTES_MAX,
         "privileges": not _has_capabilities(),
         "files": _is_refused(lambda: os.close(os.open("/etc/passwd", os.O_RDONLY))),
         "network": _is_refused(lambda: socket.socket().close()),
@@ -95,10 +96,11 @@ def _limit() -> None:
         resource.RLIMIT_CPU: CPU_S_MAX,
         resource.RLIMIT_FSIZE: FILE_BYTES_MAX,
         resource.RLIMIT_NOFILE: FILES_OPEN_MAX,
-        resource.RLIMIT_STACK: STACK_BYTES_MAX,
         resource.RLIMIT_CORE: 0,
     }
-    for limit, value in limits.items():
+    for limit, wanted in limits.items():
+        _, already = resource.getrlimit(limit)
+        value = wanted if already == resource.RLIM_INFINITY else min(wanted, already)
         resource.setrlimit(limit, (value, value))
 
 
@@ -106,12 +108,12 @@ def _drop_privileges() -> None:
     _prctl(_SET_NO_NEW_PRIVILEGES, 1)
     _prctl(_SET_DUMPABLE, 0)
     header, none = struct.pack("=Ii", _CAPABILITIES_VERSION_3, 0), bytes(24)
-    _call(_CAPSET[platform.machine()], header, none)
+    _checked(_libc.capset(header, none))
 
 
 def _has_capabilities() -> bool:
     header, held = struct.pack("=Ii", _CAPABILITIES_VERSION_3, 0), ctypes.create_string_buffer(24)
-    _call(_CAPGET[platform.machine()], header, held)
+    _checked(_libc.capget(header, held))
     return any(struct.unpack_from("=I8xI", held))
 
 
@@ -157,14 +159,15 @@ def _is_refused(attempt: Callable[[], object]) -> bool:
 
 def _prctl(option: int, *values: int | bytes) -> None:
     plain = [ctypes.c_ulong(v) if isinstance(v, int) else v for v in (*values, 0, 0, 0, 0)]
-    if _libc.prctl(option, *plain[:4]) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    _checked(_libc.prctl(option, *plain[:4]))
 
 
-def _call(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+def _call(number: int, *arguments: int | bytes | None) -> int:
     plain = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    answer = int(_libc.syscall(ctypes.c_long(number), *plain))
+    return _checked(_libc.syscall(ctypes.c_long(number), *plain))
+
+
+def _checked(answer: int) -> int:
     if answer < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
