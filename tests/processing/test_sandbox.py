@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from services.processing import sandbox
+from services.processing.decoding import PIXELS_MAX
 from services.processing.sandbox import Crashed, Sandbox, TaskFailed
 from tests.processing import pictures
 
@@ -41,6 +43,16 @@ async def test_a_photo_is_prepared_and_a_bad_one_is_named(box: Sandbox, tmp_path
         await prepare(box, tmp_path, bad)
 
     assert refused.value.facts["code"] == "not-a-photo"
+
+
+async def test_the_largest_photo_fits_into_the_memory_there_is(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    """A WebP needs the most: its decoder holds whole canvases besides the picture."""
+    side = int(PIXELS_MAX**0.5)
+    largest = pictures.saved(tmp_path / "largest", Image.new("RGB", (side, side), "teal"), "WEBP")
+
+    assert await prepare(box, tmp_path, largest) == {"width": 4096, "height": 4096}
 
 
 async def test_a_killed_warden_costs_its_own_task_only(box: Sandbox, tmp_path: Path) -> None:
