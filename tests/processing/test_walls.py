@@ -208,8 +208,8 @@ async def test_every_wall_stands_here(tmp_path: Path) -> None:
     finally:
         box.close()
 
-    assert seen["standing"]
-    assert [wall for wall, stands in seen["standing"].items() if not stands] == []
+    assert seen["walls"]
+    assert [wall for wall, stands in seen["walls"].items() if not stands] == []
 
 
 @pytest.mark.parametrize("wall", ["_drop_privileges", "_confine_files", "_filter_calls"])
