@@ -1,9 +1,10 @@
 """Age a clean photo as decades in a drawer would: for the demo, and to measure restoration.
 
 The same seed always ages the same way: sepia toning, softness and grain, uneven fading with a
-yellow cast, a stain, then scratches, cracks and dust down to the bare paper.
+yellow cast, a stain, then scratches, cracks and dust down to the bare paper. One may choose.
 """
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import cv2
@@ -34,20 +35,18 @@ SCRATCH = Strand(0.15, 0.8, bend=0.03, thinnest=0.7, thickest=1.6)
 CRACK = Strand(0.25, 0.9, bend=0.3, thinnest=1.2, thickest=3.5)
 
 
-def age(image: Picture, seed: int) -> Picture:
-    """Age an 8-bit BGR picture; it keeps its size."""
+def age(image: Picture, seed: int, steps: Collection[str] | None = None) -> Picture:
+    """Age an 8-bit BGR picture, by all of `STEPS` or by some; it keeps its size."""
     dice = np.random.default_rng(seed)
-    aged = _toned(image, dice)
-    aged = _softened(aged, dice)
-    aged = _faded(aged, dice)
-    aged = _stained(aged, dice)
-    bare = _damage(image.shape[:2], dice)[..., None] * dice.uniform(0.8, 1.0)
-    aged = aged * (1 - bare) + np.array(PAPER, np.float32) * bare
+    aged = image.astype(np.float32)
+    for name, step in STEPS.items():
+        if steps is None or name in steps:
+            aged = step(aged, dice)
     return np.clip(np.rint(aged), 0, 255).astype(np.uint8)
 
 
-def _toned(image: Picture, dice: Dice) -> Plane:
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32) / 255
+def _toned(image: Plane, dice: Dice) -> Plane:
+    grey = np.rint(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)) / 255
     depth = dice.uniform(0.5, 1.0)
     gammas = (1 + 0.45 * depth, 1 + 0.18 * depth, 1 - 0.08 * depth)
     return np.asarray(np.stack([grey**gamma for gamma in gammas], axis=-1) * 255, np.float32)
@@ -79,6 +78,11 @@ def _stained(image: Plane, dice: Dice) -> Plane:
     wet = np.clip((1 - distance) * 6, 0, 1) * 0.25 + np.exp(-(((distance - 1) / 0.05) ** 2)) * 0.25
     tint = np.array([0.75, 0.45, 0.25]) * dice.uniform(0.4, 0.9)
     return np.asarray(image * (1 - wet[..., None] * tint), np.float32)
+
+
+def _damaged(image: Plane, dice: Dice) -> Plane:
+    bare = _damage(image.shape[:2], dice)[..., None] * dice.uniform(0.8, 1.0)
+    return np.asarray(image * (1 - bare) + np.array(PAPER, np.float32) * bare, np.float32)
 
 
 def _damage(shape: tuple[int, ...], dice: Dice) -> Plane:
@@ -121,3 +125,13 @@ def _clouds(shape: tuple[int, ...], size: float, dice: Dice) -> Plane:
     return np.asarray(
         cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32
     )
+
+
+STEPS: dict[str, Callable[[Plane, Dice], Plane]] = {
+    "toned": _toned,
+    "softened": _softened,
+    "faded": _faded,
+    "stained": _stained,
+    "damaged": _damaged,
+}
+"""What happens to a print, in this order."""
