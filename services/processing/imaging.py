@@ -2,8 +2,8 @@
 
 A file is hostile input: this runs in a child process with limits (see `sandbox.py`). The master is
 upright, flat, in sRGB, a JPEG of at most 4096 pixels that carries its colour profile, capture
-date, caption and copyright and no other metadata. Faded tones are stretched a little, and a photo
-that had to shrink a lot is sharpened a little; nothing else is changed here.
+date, caption and copyright and no other metadata. What `enhancing.py` finds evidence for is given
+back, unless it is asked not to; nothing else is changed here.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.processing import geometry, tones
+from services.processing import enhancing, geometry, tones
 from services.processing.decoding import Unusable, decode
 
 MASTER_SIDE_MAX, MASTER_QUALITY = 4096, 95
 THUMBNAIL_SIDE_MAX, THUMBNAIL_QUALITY = 320, 80
-SHARPENED_FROM_SHRINK, SHARPENING = 2.0, 0.2
 PART_MIN = 0.05
 """A print that is a smaller part of its picture gets no more pixels for it."""
 
@@ -33,12 +32,20 @@ class Prepared:
 
 
 def prepare(
-    source: Path, *, quad: list[tuple[float, float]] | None, master: Path, thumbnail: Path
+    source: Path,
+    *,
+    quad: list[tuple[float, float]] | None,
+    master: Path,
+    thumbnail: Path,
+    enhanced: bool = True,
+    side_max: int = MASTER_SIDE_MAX,
 ) -> Prepared:
     """Write the master and the thumbnail of one photo, or raise `Unusable`."""
-    decoded = decode(source, side_needed=_side_needed(quad))
+    decoded = decode(source, side_needed=_side_needed(quad, side_max))
     try:
-        pixels = _finished(decoded.pixels, quad)
+        pixels = _finished(decoded.pixels, quad, side_max)
+        if enhanced:
+            pixels = enhancing.enhance(pixels)
     except geometry.UnusableCorners as error:
         raise Unusable("corners-unusable", str(error)) from error
     Image.fromarray(pixels).save(
@@ -56,30 +63,27 @@ def prepare(
     return Prepared(width, height)
 
 
-def _side_needed(quad: list[tuple[float, float]] | None) -> int:
+def _side_needed(quad: list[tuple[float, float]] | None, side_max: int) -> int:
     part = 1.0
     if quad:
         across, down = zip(*quad, strict=True)
         part = max(max(across) - min(across), max(down) - min(down), PART_MIN)
-    return round(MASTER_SIDE_MAX / part)
+    return round(side_max / part)
 
 
 def _finished(
-    pixels: NDArray[np.uint8], quad: list[tuple[float, float]] | None
+    pixels: NDArray[np.uint8], quad: list[tuple[float, float]] | None, side_max: int
 ) -> NDArray[np.uint8]:
-    size_before = max(pixels.shape[:2])
-    pixels = _flattened(pixels, quad) if quad else _shrunk(pixels, MASTER_SIDE_MAX)
-    pixels = tones.recover_contrast(pixels)
-    if not quad and size_before / max(pixels.shape[:2]) >= SHARPENED_FROM_SHRINK:
-        pixels = _sharpened(pixels)
-    return pixels
+    return _flattened(pixels, quad, side_max) if quad else _shrunk(pixels, side_max)
 
 
-def _flattened(pixels: NDArray[np.uint8], quad: list[tuple[float, float]]) -> NDArray[np.uint8]:
+def _flattened(
+    pixels: NDArray[np.uint8], quad: list[tuple[float, float]], side_max: int
+) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     corners = geometry.corners_in_pixels(quad, width, height)
     flat_width, flat_height = geometry.flat_size(corners, width, height)
-    scale = min(1.0, MASTER_SIDE_MAX / max(flat_width, flat_height))
+    scale = min(1.0, side_max / max(flat_width, flat_height))
     steps = int(1 / scale)
     if steps >= geometry.SHRINK_BEFORE_WARP:
         # Warping looks at 4 x 4 pixels: from a much larger picture it would skip the rest.
@@ -96,9 +100,3 @@ def _shrunk(pixels: NDArray[np.uint8], side_max: int) -> NDArray[np.uint8]:
         return pixels
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _sharpened(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    soft = cv2.GaussianBlur(pixels, (0, 0), 1.0)
-    sharp = cv2.addWeighted(pixels, 1 + SHARPENING, soft, -SHARPENING, 0)
-    return np.asarray(sharp, dtype=np.uint8)

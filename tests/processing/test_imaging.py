@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from deploy.local.ageing import age
 from services.processing import imaging, tones
 from services.processing.decoding import Unusable
 from tests.corpus.jpegs import UNTURN
@@ -24,10 +25,10 @@ def _folder(tmp_path: Path) -> Path:
 
 
 def master_of(
-    source: Path, quad: list[tuple[float, float]] | None = None
+    source: Path, quad: list[tuple[float, float]] | None = None, *, enhanced: bool = True
 ) -> tuple[Pixels, Image.Image]:
     master, thumbnail = source.parent / "master", source.parent / "thumbnail"
-    made = imaging.prepare(source, quad=quad, master=master, thumbnail=thumbnail)
+    made = imaging.prepare(source, quad=quad, master=master, thumbnail=thumbnail, enhanced=enhanced)
     with Image.open(master) as image:
         image.load()
         assert image.format == "JPEG"
@@ -236,24 +237,15 @@ def test_the_thumbnail_is_small_and_carries_nothing(folder: Path) -> None:
         assert not thumbnail.getexif()
 
 
-def test_a_faded_print_gets_some_contrast_back_and_keeps_its_hue() -> None:
-    faded = (np.asarray(pictures.textured(200, 150)) * 0.4 + 90).astype(np.uint8)
+def test_a_master_is_enhanced_unless_it_is_asked_not_to_be(folder: Path) -> None:
+    aged = age(np.asarray(pictures.textured(400, 300)), 1, steps=("faded",))
+    faded = pictures.saved(folder / "a", Image.fromarray(aged[..., ::-1]))
 
-    better = tones.recover_contrast(faded)
+    pixels, _ = master_of(faded)
+    plain, _ = master_of(faded, enhanced=False)
 
-    spread = float(faded.std()), float(better.std())
-    assert 1.15 < spread[1] / spread[0] <= tones.GAIN_MAX + 0.01
-    assert better.min() > 0
-    assert better.max() < 255
-
-
-@pytest.mark.parametrize("flat", [0, 127, 255])
-def test_even_paper_and_full_tones_are_left_alone(flat: int) -> None:
-    even = np.full((50, 50, 3), flat, np.uint8)
-    full = np.asarray(pictures.textured(200, 150))
-
-    assert tones.recover_contrast(even) is even
-    assert tones.recover_contrast(full) is full
+    assert np.abs(plain.astype(int) - aged[..., ::-1]).mean() < 2
+    assert float(pixels.std()) > 1.1 * float(plain.std())
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
