@@ -23,12 +23,6 @@ _SAMPLES_PER_SIDE = 17
 _WHITE = 255
 _LINEAR_UP_TO = 0.0031308
 
-# A print is called faded when its tones fill less than this part of the scale. Fuller ones are
-# left alone, and a nearly even surface is no photo to stretch.
-FADED_RANGE_MAX, EVEN_RANGE_MAX = 190, 24
-GAIN_MAX = 1.25
-TAILS_PERCENT = 0.1
-
 
 @cache
 def srgb_profile() -> bytes:
@@ -97,26 +91,6 @@ def gamma_of(image: Image.Image) -> float | None:
     if abs(gamma - GAMMA_OF_SRGB) < GAMMA_TOLERANCE or not GAMMAS[0] <= gamma <= GAMMAS[1]:
         return None
     return float(gamma)
-
-
-def recover_contrast(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Stretch the tones of a faded print a little; any other picture is returned as it is.
-
-    One line for all three channels, so that colours keep their hue; the gain is bounded, and only
-    the outermost thousandth of the tones may be clipped.
-    """
-    sample = pixels[:: max(1, pixels.shape[0] // 512), :: max(1, pixels.shape[1] // 512)]
-    low, high = np.percentile(sample, (TAILS_PERCENT, 100 - TAILS_PERCENT))
-    tones = float(high - low)
-    if not EVEN_RANGE_MAX < tones < FADED_RANGE_MAX:
-        return pixels
-    gain = min(GAIN_MAX, 255 / tones)
-    # The middle of the tones moves towards the middle of the scale only as far as it must.
-    middle = (float(low) + float(high)) / 2
-    target = min(max(middle, gain * tones / 2), 255 - gain * tones / 2)
-    line = (np.arange(256, dtype=np.float64) - middle) * gain + target
-    table = np.clip(np.rint(line), 0, 255).astype(np.uint8)
-    return table[pixels]
 
 
 def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
