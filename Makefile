@@ -46,8 +46,8 @@ fairness: setup ## Play an hour of generated traffic: who waits how long, and is
 fuzz: setup ## Feed broken files to both doors: nothing may crash, hang or leak [only=decode] [files=200000] [seed=1] [minutes=]
 	@$(VENV)/python -m tests.fuzz $(only) --files $(or $(files),200000) --seed $(or $(seed),1) $(if $(minutes),--minutes $(minutes))
 
-bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600] [watch=dispatcher,…]
-	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600) --watch "$(watch)"
+bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600] [watch=dispatcher,…] [photos=folder]
+	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600) --watch "$(watch)" --photos "$(photos)"
 
 ##@ The running stack
 

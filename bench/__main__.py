@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import importlib
 import sys
+from pathlib import Path
 
 import uvloop
 
@@ -15,7 +16,10 @@ from bench import peer_process
 from bench.options import JOBS, ROUNDS, Options
 from deploy.local.trouble import StackError, plain_words
 
-NAMES = ("saga", "client", "relay", "gateway", "stream", "growth")
+NAMES = (
+    *("saga", "client", "relay", "gateway", "stream", "growth"),
+    *("prepare", "formats", "enhance", "files"),
+)
 
 
 def main() -> int:
@@ -24,11 +28,17 @@ def main() -> int:
     reading.add_argument("--rounds", type=int, default=ROUNDS)
     reading.add_argument("--jobs", type=int, default=JOBS, help="per round of the saga")
     reading.add_argument("--watch", default="", help="of the saga: program,program (py-spy)")
+    reading.add_argument("--photos", default="", help="of enhancement: a folder of more photos")
     asked = reading.parse_args()
     if unknown := set(asked.names) - set(NAMES):
         reading.error(f"there is no {', '.join(unknown)}: there is {', '.join(NAMES)}")
     watched = tuple(filter(None, asked.watch.split(",")))
-    options = Options(rounds=asked.rounds, jobs=asked.jobs, watched=watched)
+    options = Options(
+        rounds=asked.rounds,
+        jobs=asked.jobs,
+        watched=watched,
+        photos=Path(asked.photos) if asked.photos else None,
+    )
     try:
         with plain_words():
             peer_process.set_up()

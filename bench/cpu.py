@@ -11,6 +11,7 @@ from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+KB = 1024
 
 # Fields of /proc/<pid>/stat after the name, counted from zero: proc(5).
 _PARENT, _USER, _WAITED_SYSTEM, _RESIDENT = 1, 11, 14, 21
@@ -35,6 +36,12 @@ def spent(programs: Pids, since: Mapping[str, float]) -> dict[str, float]:
 def resident_bytes(pid: int) -> int:
     """The memory of one process that is in RAM."""
     return int(_fields(pid)[_RESIDENT]) * PAGE_BYTES
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory of one process that ever was in RAM."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * KB
 
 
 def _of_tree(pid: int, table: Mapping[int, list[str]], children: Mapping[int, list[int]]) -> float:

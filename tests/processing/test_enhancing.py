@@ -6,44 +6,19 @@ import cv2
 import numpy as np
 import pytest
 from skimage import data
-from skimage.metrics import structural_similarity
 
-from deploy.local.ageing import age
+from bench.likeness import AGEING, aged
+from bench.likeness import luma_likeness as likeness
 from services.processing import enhancing
 from tests.processing import pictures
 from tests.processing.pictures import Pixels
 
 SEEDS = range(3)
-AGEING = {
-    "not aged": (),
-    "toned": ("toned",),
-    "softened": ("softened",),
-    "faded": ("faded",),
-    "toned and faded": ("toned", "faded"),
-    "stained": ("stained",),
-    "damaged": ("damaged",),
-    "everything but toning": ("softened", "faded", "stained", "damaged"),
-    "everything": ("toned", "softened", "faded", "stained", "damaged"),
-}
 
 
 def portrait() -> Pixels:
     """A NASA portrait in the public domain, from scikit-image's wheel."""
     return np.asarray(cv2.resize(data.astronaut(), (320, 320), interpolation=cv2.INTER_AREA))
-
-
-def aged(picture: Pixels, seed: int, steps: Collection[str]) -> Pixels:
-    return age(picture[..., ::-1], seed, steps)[..., ::-1].copy()  # it speaks OpenCV's BGR
-
-
-def likeness(one: Pixels, other: Pixels) -> float:
-    """SSIM of the luma, with the window of Wang et al. 2004."""
-    lumas = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (one, other))
-    return float(
-        structural_similarity(
-            *lumas, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-        )
-    )
 
 
 def yellowness(picture: Pixels) -> float:

@@ -1,0 +1,22 @@
+"""Our own way from a file to a master and a thumbnail, told what to do as the peers are."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from bench.peers import images
+from services.processing import imaging
+
+
+def prepared(path: Path, side: int) -> tuple[int, int]:
+    """The service's own preparation, to a master of that side."""
+    with tempfile.TemporaryDirectory(prefix="rekindle-bench-") as folder:
+        master, thumbnail = Path(folder) / "master", Path(folder) / "thumbnail"
+        made = imaging.prepare(path, quad=None, master=master, thumbnail=thumbnail, side_max=side)
+        assert master.stat().st_size
+        assert thumbnail.stat().st_size
+    return made.width, made.height
+
+
+if __name__ == "__main__":
+    asyncio.run(images.main({"ours": prepared}))
