@@ -47,12 +47,12 @@ async def measure(options: Options) -> Report:
 def _cost(report: Report, rounds: int) -> None:
     path = photos.photo("12 MP", "jpg")
     clean = photos.clean_pictures(SIDE)["astronaut.png"]
-    sharp = np.asarray(cv2.resize(clean, (SIDE, 720), interpolation=cv2.INTER_AREA))
-    soft = np.asarray(cv2.GaussianBlur(sharp, (0, 0), likeness.BLUR_SIGMA))
+    sharp = np.asarray(cv2.resize(clean, (SIDE, 720), interpolation=cv2.INTER_AREA), np.uint8)
+    soft = np.asarray(cv2.GaussianBlur(sharp, (0, 0), likeness.BLUR_SIGMA), np.uint8)
     faded = likeness.aged(soft, 1, ("faded",))
     assert enhancing.enhance(faded) is not faded
     with tempfile.TemporaryDirectory(prefix="rekindle-bench-") as folder:
-        ways = {
+        ways: dict[str, Callable[[], object]] = {
             "decode path": lambda: _decode(path, Path(folder)),
             "warp and enhancement": lambda: enhancing.enhance(_warped(faded, cv2.INTER_CUBIC)),
             "warp, nothing to enhance": lambda: enhancing.enhance(_warped(sharp, cv2.INTER_CUBIC)),

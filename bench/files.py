@@ -94,4 +94,5 @@ async def _own_ms(storage: Storage, sign: Sign) -> float:
 async def _peer_ms(peer: Peer, order: str) -> float:
     before = cpu.seconds({"peer": peer.pid})
     did = await peer.go(order)
-    return cpu.spent({"peer": peer.pid}, before)["peer"] / did["did"] * 1e3
+    spent = cpu.spent({"peer": peer.pid}, before)["peer"]
+    return spent / int(did["did"]) * 1e3

@@ -79,7 +79,7 @@ def cases(pictures: Mapping[str, Pixels], seeds: int) -> Iterator[Case]:
                 new = aged(clean, seed, toning)
                 before = aged(clean, seed, steps)
                 yield Case(kind, name, seed, *_gained(clean, new, before))
-        soft = np.asarray(cv2.GaussianBlur(clean, (0, 0), BLUR_SIGMA))
+        soft = np.asarray(cv2.GaussianBlur(clean, (0, 0), BLUR_SIGMA), np.uint8)
         yield Case(BLURRED, name, 0, *_gained(clean, clean, soft))
 
 

@@ -22,7 +22,7 @@ TAILS_PERCENT, PAPER_PERCENT = 0.1, 99
 BLACK_LOST, RANGE_FADED, RANGE_EVEN = 16, 190, 24
 """Of a faded print the darkest tone, and the range of tones; less is an even surface, no print."""
 
-YELLOWED = (0.55, 0.92)
+YELLOWED = (0.55, 0.88)
 """Blue by red of old paper: nearer to one is white, and further from it is no paper."""
 
 GAIN_MAX, BALANCE_MAX = 1.25, 1.25
@@ -76,7 +76,8 @@ def _new_tones(pixels: Pixels, tiles: list[Numbers]) -> Pixels | None:
     middle, half = (low + high) / 2, gain * (high - low) / 2
     target = min(max(middle, half), 255 - half)
     lines = (np.arange(256)[:, None] * balance - middle) * gain + target
-    return np.clip(np.rint(lines), 0, 255).astype(np.uint8)[:, None]
+    table: Pixels = np.clip(np.rint(lines), 0, 255).astype(np.uint8)
+    return table[:, None]
 
 
 def _nearer(tiles: list[Numbers], gain: float) -> float:
@@ -118,7 +119,10 @@ def _tiles(pixels: Pixels) -> list[Numbers]:
         for side, part in zip(pixels.shape[:2], (height, width), strict=True)
     )
     return [
-        np.asarray(pixels[top : top + height, left : left + width] @ LUMA, np.float32)
+        np.asarray(
+            cv2.cvtColor(pixels[top : top + height, left : left + width], cv2.COLOR_RGB2GRAY),
+            np.float32,
+        )
         for top in tops
         for left in lefts
     ]

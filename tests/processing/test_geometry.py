@@ -1,4 +1,4 @@
-"""A print's true shape, from views of it that cameras could have taken; and a print that lies askew."""
+"""A print's true shape, from views that cameras could have taken; and one that lies askew."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ Points = NDArray[np.float64]
 def views() -> list[tuple[float, Points, tuple[int, int]]]:
     """The true aspect of a print, its corners as found in the picture, the picture's size."""
     dice = np.random.default_rng(SEED)
-    seen = []
+    seen: list[tuple[float, Points, tuple[int, int]]] = []
     while len(seen) < VIEWS:
         size = (4000, 3000) if dice.random() < 0.5 else (3000, 4000)
         aspect = float(dice.choice(SHAPES))
@@ -40,7 +40,8 @@ def _view(dice: np.random.Generator, aspect: float, size: tuple[int, int]) -> Po
     placed = turned @ cv2.Rodrigues(tilt)[0].T
     distance = dice.uniform(2, 6) * focal / np.hypot(*size)
     placed += (*(dice.uniform(-0.15, 0.15, 2) * distance), distance)
-    return placed[:, :2] / placed[:, 2:] * focal + np.array(size) / 2
+    seen: Points = placed[:, :2] / placed[:, 2:] * focal + np.array(size) / 2
+    return seen
 
 
 def test_the_true_shape_is_found_whatever_the_lens() -> None:
