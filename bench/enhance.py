@@ -2,7 +2,8 @@
 
 Cost: a warp and everything that enhancement can do, against the decode path without it; beside them
 what OpenCV would do: a warp, CLAHE and an unsharp mask. Likeness: clean pictures aged in ten ways,
-and SSIM to the clean ones after enhancement less before. `photos=folder` adds those of a folder.
+and SSIM to the clean ones after enhancement less before. Uprightness: each picture in four turns,
+and which are turned by the faces in it. `photos=folder` adds those of a folder.
 """
 
 import tempfile
@@ -19,7 +20,8 @@ from bench import likeness, photos
 from bench.likeness import AGEING, BLURRED, Case
 from bench.options import Options
 from bench.report import Goal, Report, ratios
-from services.processing import enhancing, geometry, imaging
+from services.processing import enhancing, faces, geometry, imaging
+from services.processing.faces import QUARTERS
 from tests.processing.pictures import textured
 
 REPEATS, SEEDS = 5, 3
@@ -39,8 +41,11 @@ async def measure(options: Options) -> Report:
     made = {f"generated {seed}": np.asarray(textured(512, 384, seed)) for seed in range(SEEDS)}
     pictures = photos.clean_pictures(PICTURE_SIDE) | made
     _likeness(report, "", list(likeness.cases(pictures, SEEDS)))
+    _uprightness(report, "", pictures)
     if options.photos:
-        _likeness(report, "photos: ", list(likeness.cases(_of(options.photos), 1)))
+        photographed = _of(options.photos)
+        _likeness(report, "photos: ", list(likeness.cases(photographed, 1)))
+        _uprightness(report, "photos: ", photographed)
     return report
 
 
@@ -116,6 +121,23 @@ def _likeness(report: Report, of: str, cases: Sequence[Case]) -> None:
         worst = min(cases, key=lambda case: getattr(case, what))
         report.add(f"{of}worst of all, {what}", [getattr(worst, what)], "SSIM", goal=NEVER_LOWER)
         report.notes.append(f"{of}worst {what}: {worst.picture}, {worst.kind}, seed {worst.seed}")
+
+
+def _uprightness(report: Report, of: str, pictures: dict[str, Pixels]) -> None:
+    """How many were put upright, and how many were turned that should not have been."""
+    righted = wrong = 0
+    began = time.process_time()
+    for picture in pictures.values():
+        for turns in range(QUARTERS):
+            made = faces.quarter_turns(np.rot90(picture, -turns))
+            righted += made == turns != 0
+            wrong += made not in {0, turns}
+    cpu_ms = (time.process_time() - began) / len(pictures) / QUARTERS * 1e3
+    lying = len(pictures) * (QUARTERS - 1)
+    report.add(f"{of}put upright by their faces, of {lying}", [righted], "pictures")
+    total = len(pictures) * QUARTERS
+    report.add(f"{of}turned wrongly, of {total}", [wrong], "pictures", goal=Goal(at_most=0))
+    report.add(f"{of}looking for faces", [cpu_ms], "CPU ms")
 
 
 def _of(folder: Path) -> dict[str, Pixels]:

@@ -3,9 +3,11 @@
 A file is hostile input: this runs in a child process with limits (see `sandbox.py`). The master is
 upright, flat, in sRGB, a JPEG of at most 4096 pixels that carries its colour profile, capture
 date, caption and copyright and no other metadata. What `enhancing.py` finds evidence for is given
-back, unless it is asked not to; nothing else is changed here.
+back, unless it is asked not to; nothing else is changed here. People are put on their feet where
+neither a camera nor the owner's corners tell which way up the photo is.
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.processing import enhancing, geometry, tones
-from services.processing.decoding import Unusable, decode
+from services.processing import enhancing, faces, geometry, tones
+from services.processing.decoding import FORMATS, Unusable, decode
 
 MASTER_SIDE_MAX, MASTER_QUALITY = 4096, 95
-THUMBNAIL_SIDE_MAX, THUMBNAIL_QUALITY = 320, 80
+THUMBNAIL_SIDE_MAX, THUMBNAIL_QUALITY, THUMBNAIL_EFFORT = 320, 80, 2
+ORIENTATION = 0x0112
 PART_MIN = 0.05
 """A print that is a smaller part of its picture gets no more pixels for it."""
 
@@ -44,10 +47,12 @@ def prepare(
     decoded = decode(source, side_needed=_side_needed(quad, side_max))
     try:
         pixels = _finished(decoded.pixels, quad, side_max)
-        if enhanced:
-            pixels = enhancing.enhance(pixels)
     except geometry.UnusableCorners as error:
         raise Unusable("corners-unusable", str(error)) from error
+    if not quad and not _camera_told(source):
+        pixels = np.ascontiguousarray(np.rot90(pixels, faces.quarter_turns(pixels)))
+    if enhanced:
+        pixels = enhancing.enhance(pixels)
     Image.fromarray(pixels).save(
         master,
         "JPEG",
@@ -57,10 +62,17 @@ def prepare(
         exif=decoded.kept,
     )
     Image.fromarray(_shrunk(pixels, THUMBNAIL_SIDE_MAX)).save(
-        thumbnail, "WEBP", quality=THUMBNAIL_QUALITY
+        thumbnail, "WEBP", quality=THUMBNAIL_QUALITY, method=THUMBNAIL_EFFORT
     )
     height, width = pixels.shape[:2]
     return Prepared(width, height)
+
+
+def _camera_told(source: Path) -> bool:
+    """Whether the file says which way the camera was held, be it upright."""
+    with contextlib.suppress(Exception), Image.open(source, formats=FORMATS) as image:
+        return ORIENTATION in image.getexif()
+    return False
 
 
 def _side_needed(quad: list[tuple[float, float]] | None, side_max: int) -> int:

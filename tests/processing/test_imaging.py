@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from skimage import data
 
 from deploy.local.ageing import age
 from services.processing import imaging, tones
@@ -216,6 +217,29 @@ def test_corners_that_enclose_no_print_are_refused(
         master_of(pictures.saved(folder / "a", pictures.corners()), quad)
 
     assert refused.value.code == "corners-unusable"
+
+
+@pytest.mark.parametrize(
+    ("told", "quad", "stands"),
+    [
+        pytest.param(None, None, True, id="nobody told"),
+        pytest.param(1, None, False, id="the camera told"),
+        pytest.param(None, [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)], False, id="the owner"),
+    ],
+)
+def test_people_are_put_on_their_feet_if_nobody_told_which_way_is_up(
+    told: int | None, quad: list[tuple[float, float]] | None, *, stands: bool, folder: Path
+) -> None:
+    upright = Image.open(Path(data.__file__).parent / "astronaut.png").convert("RGB")
+    exif = Image.Exif()
+    if told:
+        exif[0x0112] = told
+    turned = upright.transpose(Image.Transpose.ROTATE_180)
+
+    pixels, _ = master_of(pictures.saved(folder / "a", turned, "JPEG", exif=exif), quad)
+
+    wanted = np.asarray(upright if stands else turned)
+    assert np.abs(pixels.astype(int) - wanted).mean() < 5
 
 
 def test_a_large_photo_shrinks_to_the_limit_and_a_small_one_never_grows(folder: Path) -> None:
