@@ -144,7 +144,7 @@ def _of(folder: Path) -> dict[str, Pixels]:
     paths = sorted(path for path in folder.iterdir() if path.suffix in {".jpg", ".png"})
     pictures = {}
     for path in paths[:: max(1, len(paths) // OWN_PHOTOS_MAX)]:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
             image.draft("RGB", (PICTURE_SIDE, PICTURE_SIDE))
             picture = image.convert("RGB")
         picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.LANCZOS)

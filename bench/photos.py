@@ -51,8 +51,12 @@ def clean_pictures(side: int) -> dict[str, NDArray[np.uint8]]:
     return {name: np.asarray(_fitted(name, side)) for name in SOURCES}
 
 
+def _shipped(name: str) -> Image.Image:
+    return Image.open(Path(data.__file__).parent / name, formats=("JPEG", "PNG"))
+
+
 def _fitted(name: str, side: int) -> Image.Image:
-    with Image.open(Path(data.__file__).parent / name) as image:
+    with _shipped(name) as image:
         picture = image.convert("RGB")
     scale = side / max(picture.size)
     size = (round(picture.width * scale), round(picture.height * scale))
@@ -63,7 +67,7 @@ def _mosaic(width: int, height: int) -> NDArray[np.uint8]:
     sheet = Image.new("RGB", (width, height))
     cell = (width // ACROSS + 1, height // DOWN + 1)
     for place in range(ACROSS * DOWN):
-        with Image.open(Path(data.__file__).parent / SOURCES[place % len(SOURCES)]) as image:
+        with _shipped(SOURCES[place % len(SOURCES)]) as image:
             piece = image.convert("RGB").resize(cell, Image.Resampling.LANCZOS)
         sheet.paste(piece, (place % ACROSS * (cell[0] - 1), place // ACROSS * (cell[1] - 1)))
     pixels = np.array(sheet)

@@ -16,6 +16,7 @@ from bench.peers import told
 
 THUMBNAIL_SIDE = 320
 QUALITY, THUMBNAIL_QUALITY = 90, 80
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 
 Way = Callable[[Path, int], tuple[int, int]]
 """Does it, and gives the size of the larger picture."""
@@ -25,7 +26,7 @@ def entropy(path: Path, side: int) -> tuple[int, int]:  # noqa: ARG001
     """The floor of every way: decode the least a JPEG's coefficients give, an eighth of it."""
     from PIL import Image  # noqa: PLC0415
 
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         image.draft(image.mode, (8, 8))
         image.load()
         return image.size
@@ -35,7 +36,7 @@ def decoded(path: Path, side: int) -> tuple[int, int]:  # noqa: ARG001
     """The floor of a picture that keeps its pixels: decode all of them."""
     from PIL import Image  # noqa: PLC0415
 
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         image.load()
         return image.size
 
@@ -44,7 +45,7 @@ def copied(path: Path, side: int) -> tuple[int, int]:
     """Decode, fit and encode one JPEG as a master is encoded, and no more."""
     from PIL import Image  # noqa: PLC0415
 
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         image.thumbnail((side, side))
         image.save(BytesIO(), "JPEG", quality=95, subsampling=0)
         return image.size
@@ -54,7 +55,7 @@ def pillow(path: Path, side: int) -> tuple[int, int]:
     """Pillow, which shrinks a JPEG while it decodes it."""
     from PIL import Image, ImageOps  # noqa: PLC0415
 
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         image.draft("RGB", (side, side))
         image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
         upright = ImageOps.exif_transpose(image).convert("RGB")
@@ -79,7 +80,7 @@ def opencv(path: Path, side: int) -> tuple[int, int]:
     from PIL import Image  # noqa: PLC0415
 
     cv2.setNumThreads(1)
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         shrink = max(image.size) / side
     flags = {
         2: cv2.IMREAD_REDUCED_COLOR_2,
