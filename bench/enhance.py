@@ -24,7 +24,7 @@ from services.processing import enhancing, faces, geometry, imaging
 from services.processing.faces import QUARTERS
 from tests.processing.pictures import textured
 
-REPEATS, SEEDS = 5, 3
+REPEATS, SEEDS = 3, 3
 SIDE, PICTURE_SIDE = 960, 512
 QUAD = [(0.05, 0.04), (0.96, 0.02), (0.98, 0.97), (0.03, 0.95)]
 COST_GOAL = Goal(at_most=0.6)

@@ -1,6 +1,5 @@
 """Our own way from a file to a master and a thumbnail, told what to do as the peers are."""
 
-import asyncio
 import tempfile
 from pathlib import Path
 
@@ -19,4 +18,4 @@ def prepared(path: Path, side: int) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    asyncio.run(images.main({"ours": prepared}))
+    images.main({"ours": prepared})
