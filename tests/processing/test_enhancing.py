@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
+from skimage.metrics import structural_similarity
 
-from bench.likeness import AGEING, aged
+from bench.likeness import AGEING, aged, ssim
 from bench.likeness import luma_likeness as likeness
 from services.processing import enhancing
 from tests.processing import pictures
@@ -29,6 +30,15 @@ def yellowness(picture: Pixels) -> float:
     brightest = picture.reshape(-1, 3)[picture.sum(axis=2).ravel().argsort()[-500:]]
     red, _, blue = brightest.mean(axis=0)
     return float(red / blue)
+
+
+def test_what_we_measure_by_is_what_scikit_image_measures() -> None:
+    one, other = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (portrait(), portrait()[::-1]))
+    known = structural_similarity(
+        one, other, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+
+    assert ssim(np.asarray(one, np.uint8), np.asarray(other, np.uint8)) == pytest.approx(known)
 
 
 @pytest.mark.parametrize("steps", AGEING.values(), ids=AGEING)
