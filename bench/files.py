@@ -17,7 +17,7 @@ from services.kit.storage import Storage, StorageSettings, open_storage
 SIGNATURES = 300
 ORIGINAL_BYTES_MAX = 50 * 1024 * 1024
 EXPIRES_S = 600
-PARTS = ("s3",)
+PARTS = (*local.SERVERS, "s3")
 GOAL = Goal(at_most=0.2)
 
 Sign = Callable[[Storage, str], Awaitable[object]]

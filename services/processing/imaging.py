@@ -22,6 +22,7 @@ from services.processing.decoding import FORMATS, Unusable, decode
 MASTER_SIDE_MAX, MASTER_QUALITY = 4096, 95
 THUMBNAIL_SIDE_MAX, THUMBNAIL_QUALITY, THUMBNAIL_EFFORT = 320, 80, 2
 ORIENTATION = 0x0112
+CUBIC_DOWN_TO = 0.75
 PART_MIN = 0.05
 """A print that is a smaller part of its picture gets no more pixels for it."""
 
@@ -111,4 +112,6 @@ def _shrunk(pixels: NDArray[np.uint8], side_max: int) -> NDArray[np.uint8]:
     if scale >= 1:
         return pixels
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    # Four pixels across hold all there is to see when little is lost: sharper, and it costs less.
+    way = cv2.INTER_CUBIC if scale > CUBIC_DOWN_TO else cv2.INTER_AREA
+    return np.asarray(cv2.resize(pixels, size, interpolation=way), dtype=np.uint8)
