@@ -50,7 +50,9 @@ async def measure(options: Options) -> Report:
     putting: list[float] = []
     async with local.running(only=PARTS) as stack:
         told = stack.environment("uploads")
-        settings = StorageSettings.model_validate({key.lower(): told[key] for key in told})
+        settings = StorageSettings.model_validate(
+            {field: told[field.upper()] for field in StorageSettings.model_fields}
+        )
         command, env = ("-m", "bench.peers.storage"), _peers_environment(settings)
         async with (
             open_storage(settings) as storage,

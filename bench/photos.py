@@ -32,7 +32,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def photo(size: str, ending: str) -> Path:
-    """The file of that size and format; a camera's orientation is in those that carry one."""
+    """The file of that size and format, with the orientation that a camera would write."""
     path = FOLDER / f"{size.replace(' ', '').lower()}.{ending}"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
@@ -40,8 +40,7 @@ def photo(size: str, ending: str) -> Path:
         exif = Image.Exif()
         exif[0x0112] = HELD_UPRIGHT
         partial = path.with_suffix(".partial")
-        settings = SETTINGS[ending] | ({"exif": exif} if ending in {"jpg", "heic"} else {})
-        Image.fromarray(_mosaic(*SIZES[size])).save(partial, **settings)
+        Image.fromarray(_mosaic(*SIZES[size])).save(partial, exif=exif, **SETTINGS[ending])
         partial.rename(path)
     return path
 

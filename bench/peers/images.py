@@ -98,6 +98,7 @@ def pyvips(path: Path, side: int) -> tuple[int, int]:
     """libvips, which streams what it can."""
     import pyvips as vips  # noqa: PLC0415
 
+    vips.cache_set_max(0)  # the same file again must not be had for nothing
     picture = vips.Image.thumbnail(str(path), side, height=side, size="down").copy_memory()
     if picture.hasalpha():
         picture = picture.flatten(background=255)
