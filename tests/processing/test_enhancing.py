@@ -34,7 +34,7 @@ def yellowness(picture: Pixels) -> float:
 
 def test_what_we_measure_by_is_what_scikit_image_measures() -> None:
     one, other = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (portrait(), portrait()[::-1]))
-    known = structural_similarity(
+    known = structural_similarity(  # type: ignore[no-untyped-call]  # scikit-image has no types
         one, other, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
 
