@@ -24,8 +24,7 @@ Sign = Callable[[Storage, str], Awaitable[object]]
 
 
 async def _upload(storage: Storage, key: str) -> object:
-    limits = {"bytes_min": 1, "bytes_max": ORIGINAL_BYTES_MAX}
-    return await storage.sign_post(key, expires_s=EXPIRES_S, **limits)
+    return await storage.sign_post(key, size_bytes=ORIGINAL_BYTES_MAX, expires_s=EXPIRES_S)
 
 
 async def _read(storage: Storage, key: str) -> object:
