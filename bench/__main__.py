@@ -18,7 +18,7 @@ from deploy.local.trouble import StackError, plain_words
 
 NAMES = (
     *("saga", "client", "relay", "gateway", "stream", "growth"),
-    *("prepare", "formats", "enhance", "files"),
+    *("prepare", "formats", "enhance", "files", "outline"),
 )
 
 

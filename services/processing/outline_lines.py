@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-LINES_MAX, LINES_PER_DIRECTION = 26, 9
+LINES_MAX, LINES_PER_DIRECTION = 32, 10
 VOTERS_MAX = 24_000
 ANGLES, SPREAD = 180, 3
 """Bins over half a turn, and how far from its own angle a pixel votes."""
@@ -19,9 +19,12 @@ ANGLES, SPREAD = 180, 3
 DIRECTION = 14
 """Bins within which lines count as of one direction."""
 
-SMOOTHING, NEIGHBOURHOOD = 1.2, 31
+SMOOTHING, NEIGHBOURHOOD = 1.4, 31
 FAINT = 3.0
 """The edge, in levels of Lab, that a plain neighbourhood makes half a vote."""
+
+SNAP_ANGLES, SNAP_RHOS = 5, 8
+"""How far from a hinted side its line is looked for, in bins and pixels."""
 
 SUPPORT_ANGLE = 0.93
 """Cosine of twice the angle between a line and an edge that supports it."""
@@ -43,17 +46,19 @@ class Edges:
     cos2: Array
     sin2: Array
     lab: Array
+    soft: Array
+    """The colours, more blurred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """`x cos + y sin = rho`, with sums along each line from where it is nearest to the origin."""
+    """`x cos + y sin = rho`, with sums along each line, one sample a pixel."""
 
     cos: Array
     sin: Array
     rho: Array
-    reach: int
-    """Samples on either side of that nearest point, one pixel apart."""
+    start: Array
+    """Where on each line (as `y cos - x sin`) its first sample is."""
 
     support: Array
     """Lines x samples + 1: summed strength of the edges that run along the line."""
@@ -67,23 +72,31 @@ def edges(lab: NDArray[np.uint8]) -> Edges:
     smooth = np.asarray(cv2.GaussianBlur(lab, (0, 0), SMOOTHING), np.float32)
     across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
-    xx, yy = (across * across).sum(axis=2), (down * down).sum(axis=2)
-    xy2 = 2 * (across * down).sum(axis=2)
+    every = np.ones((1, 3), np.float32)
+    xx = np.asarray(cv2.transform(across * across, every), np.float32)
+    yy = np.asarray(cv2.transform(down * down, every), np.float32)
+    xy2 = 2 * np.asarray(cv2.transform(across * down, every), np.float32)
     turned = np.hypot(xx - yy, xy2) + 1e-6
     size = np.sqrt(xx + yy)
-    around = cv2.blur(size, (NEIGHBOURHOOD, NEIGHBOURHOOD))
+    # Of roots, so that one strong line nearby does not hide a faint one.
+    around = cv2.blur(np.sqrt(size), (NEIGHBOURHOOD, NEIGHBOURHOOD)) ** 2
     strength = size / (size + around + FAINT)
-    return Edges(strength, (xx - yy) / turned, xy2 / turned, smooth)
+    soft = np.asarray(cv2.blur(smooth, (5, 5)), np.float32)
+    return Edges(strength, (xx - yy) / turned, xy2 / turned, smooth, soft)
 
 
-def lines(found: Edges) -> Lines:
-    """At most `LINES_MAX` lines, not all of one direction."""
+def lines(found: Edges, hints: list[Array]) -> Lines:
+    """At most `LINES_MAX` lines, not all of one direction, and those nearest to hinted quads."""
     height, width = found.strength.shape
     reach = int(np.hypot(height, width)) + 1
     votes = _votes(found, reach)
     angles, rhos = _peaks(votes, reach)
+    hinted = np.array([near for quad in hints for near in _snapped(votes, quad, reach)])
+    if len(hinted):
+        every = np.unique(np.vstack((np.column_stack((angles, rhos)), hinted)), axis=0)
+        angles, rhos = every.T
     angle = angles * np.float32(np.pi / ANGLES)
-    return _with_support(found, np.cos(angle), np.sin(angle), rhos.astype(np.float32), reach)
+    return along(found, np.cos(angle), np.sin(angle), rhos.astype(np.float32))
 
 
 def _votes(found: Edges, reach: int) -> Array:
@@ -113,7 +126,7 @@ def _peaks(votes: Array, reach: int) -> tuple[NDArray[np.int64], NDArray[np.int6
     ring = np.vstack((votes[-pad:, ::-1], votes, votes[:pad, ::-1]))
     soft = cv2.GaussianBlur(ring, (5, 3), 0)
     ring = np.asarray(soft - cv2.blur(soft, (61, 1)), np.float32)
-    tops = ring == cv2.dilate(ring, np.ones((2 * pad + 1, 11), np.uint8))
+    tops = ring == cv2.dilate(ring, np.ones((2 * pad + 1, 5), np.uint8))
     rows, columns = np.nonzero(tops[pad:-pad] & (ring[pad:-pad] > 0))
     heights = ring[pad:-pad][rows, columns]
     chosen: list[int] = []
@@ -127,27 +140,53 @@ def _peaks(votes: Array, reach: int) -> tuple[NDArray[np.int64], NDArray[np.int6
     return rows[chosen], columns[chosen] - reach
 
 
-def _with_support(found: Edges, cos: Array, sin: Array, rho: Array, reach: int) -> Lines:
+def _snapped(votes: Array, quad: Array, reach: int) -> list[tuple[int, int]]:
+    """For each side the angle bin and rho near it for which most edges vote."""
+    near = []
+    for start, end in zip(quad, np.roll(quad, -1, axis=0), strict=True):
+        way = end - start
+        angle = np.arctan2(way[0], -way[1]) % np.pi
+        row = round(float(angle) * ANGLES / np.pi)
+        best = (-1.0, 0, 0)
+        for off in range(-SNAP_ANGLES, SNAP_ANGLES + 1):
+            turned = row + off
+            other = turned % ANGLES
+            theta = other * np.pi / ANGLES
+            middle = (start + end) / 2
+            rho = round(float(middle[0] * np.cos(theta) + middle[1] * np.sin(theta)))
+            low = max(rho + reach - SNAP_RHOS, 0)
+            window = votes[other, low : rho + reach + SNAP_RHOS + 1]
+            if len(window):
+                top = int(np.argmax(window))
+                best = max(best, (float(window[top]), other, low + top - reach))
+        near.append(best[1:])
+    return near
+
+
+def along(found: Edges, cos: Array, sin: Array, rho: Array) -> Lines:
+    """Those lines, with what is seen along them."""
     height, width = found.strength.shape
-    steps = np.arange(-reach, reach + 1, dtype=np.float32)
-    xs = (rho * cos)[:, None] - sin[:, None] * steps
-    ys = (rho * sin)[:, None] + cos[:, None] * steps
+    half = int(np.hypot(height, width) / 2) + 1
+    start = (height / 2 * cos - width / 2 * sin - half).astype(np.float32)
+    ways = start[:, None] + np.arange(2 * half + 1, dtype=np.float32)
+    xs = (rho * cos)[:, None] - sin[:, None] * ways
+    ys = (rho * sin)[:, None] + cos[:, None] * ways
     inside = (xs >= 0) & (xs <= width - 1) & (ys >= 0) & (ys <= height - 1)
-    along = np.zeros_like(xs)
+    edge = np.zeros_like(xs)
     cos2, sin2 = (cos * cos - sin * sin)[:, None], (2 * cos * sin)[:, None]
     for off in (-1.0, 0.0, 1.0):
         rows, columns = _nearest(xs + off * cos[:, None], ys + off * sin[:, None], width, height)
-        agrees = found.cos2[rows, columns] * cos2 + found.sin2[rows, columns] * sin2
-        np.maximum(along, found.strength[rows, columns] * (agrees > SUPPORT_ANGLE), out=along)
-    support = np.cumsum(np.pad(along * inside, ((0, 0), (1, 0))), axis=1)
+        places = rows * width + columns
+        agrees = found.cos2.take(places) * cos2 + found.sin2.take(places) * sin2
+        np.maximum(edge, found.strength.take(places) * (agrees > SUPPORT_ANGLE), out=edge)
+    support = np.cumsum(np.pad(edge * inside, ((0, 0), (1, 0))), axis=1)
     sides = []
-    lab = cv2.blur(found.lab, (5, 5))
     for off in (ASIDE, -ASIDE):
         rows, columns = _nearest(xs + off * cos[:, None], ys + off * sin[:, None], width, height)
-        sides.append(lab[rows, columns])
+        sides.append(found.soft.reshape(-1, 3).take(rows * width + columns, axis=0))
     colours = np.stack(sides, axis=2)
     colours = np.cumsum(np.pad(colours, ((0, 0), (1, 0), (0, 0), (0, 0))), axis=1)
-    return Lines(cos, sin, rho, reach, np.asarray(support), np.asarray(colours))
+    return Lines(cos, sin, rho, start, np.asarray(support), np.asarray(colours))
 
 
 def _nearest(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.processing import outline_lines, outline_quads
+from services.processing import outline_refining, outline_regions, outline_search
 
 PROXY_PIXELS = 1_000_000
 WORK_SIDE = 480
@@ -20,8 +20,10 @@ SIDE_MIN = 64
 ASPECT_MAX = 4
 
 CONFIDENT = 0.5
-PRINTS_MAX = 30
-ISLAND_PART_MIN, ROUND_ISLAND = 0.015, 0.12
+"""Below this the whole frame is the better proposal."""
+
+COMMON_MAX = 0.2
+"""Of the smaller of two prints; more, and they are not two."""
 
 WHOLE = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
 
@@ -40,66 +42,75 @@ class Outline:
 
 def find_outline(pixels: NDArray[np.uint8]) -> Outline:
     """The print in a picture, height x width x 3 sRGB; the whole frame when unsure."""
-    height, width = pixels.shape[:2]
-    if min(height, width) < SIDE_MIN or max(height, width) > ASPECT_MAX * min(height, width):
+    if _is_extreme(pixels):
         return Outline(WHOLE, 0.0)
-    scale = min(1.0, WORK_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8)
-    found = outline_lines.edges(lab)
-    candidates = outline_quads.quads(found, outline_lines.lines(found))
-    if not len(candidates.corners):
-        return Outline(WHOLE, 0.0)
-    scores = outline_quads.scores(candidates)
-    best = int(np.argmax(scores))
-    corners = candidates.corners[best]
-    return Outline(_named(corners, size), float(np.clip(scores[best] / 4, 0, 1)))
+    return _outline(_proxy(pixels))
 
 
 def find_prints(pixels: NDArray[np.uint8]) -> list[Outline]:
     """Several prints in one picture, in reading order; none when there is not more than one."""
-    prints = [
-        outline
-        for left, top, right, bottom in _islands(pixels)
-        if (outline := _within(pixels, left, top, right, bottom)).confidence >= CONFIDENT
-    ]
+    if _is_extreme(pixels):
+        return []
+    proxy = _proxy(pixels)
+    lab = cv2.cvtColor(_shrunk(proxy, WORK_SIDE / max(proxy.shape[:2])), cv2.COLOR_RGB2LAB)
+    found = [_within(proxy, box) for box in outline_regions.islands(np.asarray(lab, np.uint8))]
+    prints = _apart([outline for outline in found if outline.confidence >= CONFIDENT])
     return _in_reading_order(prints) if len(prints) > 1 else []
 
 
-def _islands(pixels: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
-    """Boxes around what differs from the colour along the frame: left, top, right, bottom."""
+def _is_extreme(pixels: NDArray[np.uint8]) -> bool:
+    short, long = min(pixels.shape[:2]), max(pixels.shape[:2])
+    return bool(short < SIDE_MIN or long > ASPECT_MAX * short)
+
+
+def _proxy(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return _shrunk(pixels, (PROXY_PIXELS / (pixels.shape[0] * pixels.shape[1])) ** 0.5)
+
+
+def _shrunk(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    if scale >= 1:
+        return pixels
     height, width = pixels.shape[:2]
-    scale = min(1.0, WORK_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    lab = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), (0, 0), 1.5)
-    frame = np.concatenate(
-        (
-            lab[:4].reshape(-1, 3),
-            lab[-4:].reshape(-1, 3),
-            lab[:, :4].reshape(-1, 3),
-            lab[:, -4:].reshape(-1, 3),
-        )
-    )
-    away = np.abs(lab.astype(np.float32) - np.median(frame, axis=0)).max(axis=2)
-    _, mask = cv2.threshold(np.minimum(away, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    _, _, boxes, _ = cv2.connectedComponentsWithStats(mask)
-    found = []
-    for left, top, wide, tall, area in boxes[1 : 1 + PRINTS_MAX * 2]:
-        if area > ISLAND_PART_MIN * size[0] * size[1]:
-            edge = ROUND_ISLAND * max(wide, tall)
-            low = np.maximum((left - edge, top - edge), 0) / scale
-            high = np.minimum((left + wide + edge, top + tall + edge), size) / scale
-            found.append((int(low[0]), int(low[1]), int(high[0]), int(high[1])))
-    return found
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _within(pixels: NDArray[np.uint8], left: int, top: int, right: int, bottom: int) -> Outline:
+def _outline(proxy: NDArray[np.uint8]) -> Outline:
+    small = _shrunk(proxy, WORK_SIDE / max(proxy.shape[:2]))
+    corners, confidence = outline_search.best(small)
+    if confidence < CONFIDENT:
+        return Outline(WHOLE, confidence)
+    larger = proxy.shape[1] / small.shape[1], proxy.shape[0] / small.shape[0]
+    corners = outline_refining.refined(proxy, ((corners + 0.5) * larger - 0.5).astype(np.float32))
+    return Outline(_named(corners, (proxy.shape[1], proxy.shape[0])), confidence)
+
+
+def _apart(outlines: list[Outline]) -> list[Outline]:
+    """Without those that lie over one of which we are surer."""
+    kept: list[Outline] = []
+    for outline in sorted(outlines, key=lambda outline: -outline.confidence):
+        if all(_common(outline, other) < COMMON_MAX for other in kept):
+            kept.append(outline)
+    return kept
+
+
+def _common(one: Outline, other: Outline) -> float:
+    """What two prints have in common, in parts of the smaller one."""
+    first, second = np.array(one.quad, np.float32), np.array(other.quad, np.float32)
+    common, _ = cv2.intersectConvexConvex(first, second)
+    return float(common) / max(min(cv2.contourArea(first), cv2.contourArea(second)), 1e-9)
+
+
+def _within(proxy: NDArray[np.uint8], box: tuple[float, float, float, float]) -> Outline:
     """The print in a piece of the picture."""
-    height, width = pixels.shape[:2]
-    outline = find_outline(pixels[top:bottom, left:right])
+    height, width = proxy.shape[:2]
+    left, top, right, bottom = (
+        round(part * side) for part, side in zip(box, (width, height) * 2, strict=True)
+    )
+    piece = np.ascontiguousarray(proxy[top:bottom, left:right])
+    if _is_extreme(piece):
+        return Outline(WHOLE, 0.0)
+    outline = _outline(piece)
     quad = [
         ((left + x * (right - left)) / width, (top + y * (bottom - top)) / height)
         for x, y in outline.quad

@@ -1,0 +1,162 @@
+"""Row "outline": how well the corners of prints are found in snapshots whose corners are known."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from bench import pictures, snapshots
+from bench.options import Options
+from bench.report import Goal, Report, percentile
+from bench.snapshots import Corners, Snapshot
+from services.processing.outlines import WHOLE, Outline, find_outline, find_prints
+
+SINGLES, PAGES, SCANS, FROM_PHOTOS = 320, 60, 60, 42
+GOOD = 0.9
+PHOTOS = Path("../shared/photos")
+BINS = ((0.5, 0.7), (0.7, 0.85), (0.85, 0.95), (0.95, 1.01))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How well one snapshot was answered."""
+
+    iou: float
+    whole: float
+    """The whole frame's own overlap with the print."""
+
+    confidence: float
+    cpu: float
+    traits: frozenset[str]
+
+
+async def measure(options: Options) -> Report:
+    """Single prints, full frames, album pages; `options` change nothing here."""
+    del options
+    cv2.setNumThreads(1)
+    report = Report("outline", f"outline: {SINGLES} snapshots, {PAGES} album pages, {SCANS} scans")
+    singles = [_answered(snapshots.snapshot(seed)) for seed in range(SINGLES)]
+    _add_singles(report, singles)
+    _add_kinds(report, singles)
+    _add_confidence(report, singles)
+    scans = [_answered(snapshots.without_print(seed)) for seed in range(SCANS)]
+    kept = [answer.iou >= answer.whole for answer in scans]
+    report.add("full frames kept whole", [float(np.mean(kept))], goal=Goal(at_least=0.95))
+    _add_pages(report, (snapshots.album_page(seed) for seed in range(PAGES)))
+    split = [bool(find_prints(snapshots.snapshot(seed).pixels)) for seed in range(PAGES)]
+    report.add("single prints taken for several", [float(np.mean(split))], goal=Goal(at_most=0))
+    _add_photos(report)
+    return report
+
+
+def overlap(one: Corners, other: Corners) -> float:
+    """Intersection over union of two convex quadrilaterals."""
+    first, second = one.astype(np.float32), other.astype(np.float32)
+    common, _ = cv2.intersectConvexConvex(first, second)
+    together = cv2.contourArea(first) + cv2.contourArea(second) - common
+    return float(common / max(together, 1e-9))
+
+
+def _answered(snapshot: Snapshot) -> Answer:
+    before = time.thread_time()
+    outline = find_outline(snapshot.pixels)
+    cpu = (time.thread_time() - before) * 1000
+    truth = snapshot.quads[0]
+    return Answer(
+        overlap(np.array(outline.quad), truth),
+        overlap(np.array(WHOLE), truth),
+        outline.confidence,
+        cpu,
+        snapshot.traits,
+    )
+
+
+def _add_singles(report: Report, answers: Sequence[Answer]) -> None:
+    ious = np.array([answer.iou for answer in answers])
+    report.add("single prints, mean IoU", [float(ious.mean())], goal=Goal(at_least=0.97))
+    report.add("  median IoU", [float(np.median(ious))])
+    report.add("  with IoU ≥ 0.9", [float((ious >= GOOD).mean())], goal=Goal(at_least=0.95))
+    worse = [answer.iou < answer.whole for answer in answers]
+    report.add("  worse than the whole frame", [float(sum(worse))], goal=Goal(at_most=0))
+    whole = [answer.iou == answer.whole for answer in answers]
+    report.add("  answered with the whole frame", [float(np.mean(whole))])
+    cpu = [answer.cpu for answer in answers]
+    report.add("  CPU, median", [percentile(cpu, 0.5)], "ms", goal=Goal(at_most=60))
+    report.add("  CPU, 95 in 100", [percentile(cpu, 0.95)], "ms")
+
+
+def _add_kinds(report: Report, answers: Sequence[Answer]) -> None:
+    by_trait: dict[str, list[float]] = defaultdict(list)
+    for answer in answers:
+        for trait in answer.traits:
+            by_trait[trait].append(answer.iou)
+    for trait, ious in sorted(by_trait.items()):
+        report.add(f"  {trait} ({len(ious)}): mean IoU", [float(np.mean(ious))])
+        report.add(f"  {trait} ({len(ious)}): ≥ 0.9", [float(np.mean(np.array(ious) >= GOOD))])
+
+
+def _add_confidence(report: Report, answers: Sequence[Answer]) -> None:
+    for low, high in BINS:
+        within = [answer for answer in answers if low <= answer.confidence < high]
+        if within:
+            good = float(np.mean([answer.iou >= GOOD for answer in within]))
+            label = f"  confidence {low:g} to {min(high, 1):g} ({len(within)}): IoU ≥ 0.9"
+            report.add(label, [good])
+
+
+def _add_pages(report: Report, pages: Iterable[Snapshot]) -> None:
+    found = false = prints = disordered = 0
+    cpu = []
+    for page in pages:
+        before = time.thread_time()
+        outlines = find_prints(page.pixels)
+        cpu.append((time.thread_time() - before) * 1000)
+        hit, wrong, in_order = matched(outlines, page.quads)
+        found, false, prints = found + hit, false + wrong, prints + len(page.quads)
+        disordered += not in_order
+    report.add(f"prints on pages ({prints}), found", [found / prints], goal=Goal(at_least=0.95))
+    report.add("  false, per print", [false / prints], goal=Goal(at_most=0.02))
+    report.add("  pages out of order", [float(disordered)], goal=Goal(at_most=0))
+    report.add("  CPU per page, median", [percentile(cpu, 0.5)], "ms")
+
+
+def matched(outlines: Sequence[Outline], quads: Sequence[Corners]) -> tuple[int, int, bool]:
+    """Prints found (IoU ≥ 0.9), outlines that fit none so well, and whether the order is right."""
+    fits = np.array([[overlap(np.array(o.quad), quad) for quad in quads] for o in outlines])
+    if not len(outlines):
+        return 0, 0, True
+    right = fits.max(axis=1) >= GOOD
+    found = fits.argmax(axis=1)[right]
+    return len(set(found)), len(outlines) - len(set(found)), bool((np.diff(found) > 0).all())
+
+
+def _add_photos(report: Report) -> None:
+    """Prints of real old photos, and those files themselves, from which nothing is to be cut."""
+    if not PHOTOS.is_dir():
+        report.notes.append(f"Prints of the photos in {PHOTOS} were not tried: it is not there.")
+        return
+    photos = [_opened(path) for path in sorted(PHOTOS.iterdir()) if path.suffix in (".png", ".jpg")]
+    drawers = [_drawer(photo) for photo in photos]
+    answers = [
+        _answered(snapshots.snapshot(seed, drawers)) for seed in range(9000, 9000 + FROM_PHOTOS)
+    ]
+    ious = [answer.iou for answer in answers]
+    report.add(f"prints of shared photos ({len(ious)}), mean IoU", [float(np.mean(ious))])
+    report.add("  with IoU ≥ 0.9", [float(np.mean(np.array(ious) >= GOOD))])
+    kept = [overlap(np.array(find_outline(photo).quad), np.array(WHOLE)) for photo in photos]
+    report.add(f"  the {len(kept)} files themselves: least part kept", [min(kept)])
+
+
+def _opened(path: Path) -> snapshots.Pixels:
+    with Image.open(path, formats=("PNG", "JPEG")) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _drawer(photo: snapshots.Pixels) -> pictures.Drawer:
+    square = cv2.resize(photo, (pictures.SIDE, pictures.SIDE), interpolation=cv2.INTER_AREA)
+    return lambda _: np.asarray(square, np.float32)
