@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from bench import snapshots
 from bench.outline import overlap
 from bench.snapshots import Corners, Snapshot
-from services.processing import outline_judging, outline_search
+from services.processing import outline_judging, outline_regions, outline_search
 from services.processing.outline_quads import Quads
 from services.processing.outline_search import Sight
-from services.processing.outlines import WORK_SIDE
+from services.processing.outlines import worked
 
-FIRST_SEED, SINGLES, SCANS = 100_000, 300, 60
+FIRST_SEED, SINGLES, SCANS, PAGES = 100_000, 280, 60, 30
 HIDDEN, EPOCHS, BATCH, SEED = 40, 40, 8, 1
 RATE, DECAY = 3e-3, 1e-4
 WORST, BEST = 0.6, 0.97
@@ -46,13 +46,17 @@ class Scene:
 
     sight: Sight
     candidates: Quads
-    truth: Corners
+    truths: list[Corners]
 
     def example(self, *more: Quads) -> Example:
         """What is to be learnt from the proposed quads and more."""
         every = [quads for quads in (self.candidates, *more) if len(quads.corners)]
         features = [outline_search.features(self.sight, quads) for quads in every]
-        ious = [overlap(corners, self.truth) for quads in every for corners in quads.corners]
+        ious = [
+            max(overlap(corners, truth) for truth in self.truths)
+            for quads in every
+            for corners in quads.corners
+        ]
         return Example(np.vstack(features), np.array(ious, np.float32))
 
 
@@ -70,12 +74,22 @@ def main() -> None:
 
 
 def _scene(shown: Snapshot) -> Scene:
-    height, width = shown.pixels.shape[:2]
-    scale = WORK_SIDE / max(height, width)
-    size = round(width * scale), round(height * scale)
-    small = cv2.resize(shown.pixels, size, interpolation=cv2.INTER_AREA)
-    sight = outline_search.look(np.asarray(small, np.uint8))
-    return Scene(sight, outline_search.proposed(sight), shown.quads[0] * size - 0.5)
+    small = worked(shown.pixels)
+    sight = outline_search.look(small)
+    size = small.shape[1::-1]
+    truths = [(quad * size - 0.5).astype(np.float32) for quad in shown.quads]
+    return Scene(sight, outline_search.proposed(sight), truths)
+
+
+def _pieces(page: Snapshot) -> Iterator[Snapshot]:
+    """What is looked at of an album page: a print, with pieces of its neighbours."""
+    height, width = page.pixels.shape[:2]
+    for left, top, right, bottom in outline_regions.islands(worked(page.pixels)):
+        rows = slice(round(top * height), round(bottom * height))
+        columns = slice(round(left * width), round(right * width))
+        low, size = np.array((left, top)), np.array((right - left, bottom - top))
+        quads = [(quad - low) / size for quad in page.quads]
+        yield Snapshot(np.ascontiguousarray(page.pixels[rows, columns]), quads)
 
 
 def _of(scene: Scene) -> tuple[Sight, Quads]:
@@ -87,6 +101,8 @@ def _shown() -> Iterator[Snapshot]:
         yield snapshots.snapshot(seed)
     for seed in range(FIRST_SEED, FIRST_SEED + SCANS):
         yield snapshots.without_print(seed)
+    for seed in range(FIRST_SEED, FIRST_SEED + PAGES):
+        yield from _pieces(snapshots.album_page(seed))
 
 
 def fitted(examples: list[Example]) -> dict[str, Array]:

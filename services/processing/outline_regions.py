@@ -63,8 +63,9 @@ def _around_largest(mask: Mask) -> list[Corners]:
     return found
 
 
-def islands(lab: Mask) -> list[tuple[float, float, float, float]]:
+def islands(small: Mask) -> list[tuple[float, float, float, float]]:
     """Boxes around what may be a print each: left, top, right, bottom in parts of the picture."""
+    lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8)
     boxes: list[tuple[float, float, float, float]] = []
     for mask in (foreground(lab, SIDE_OF_ISLANDS, 2 * FRAME_PART), _off_the_page(lab)):
         for bridge in BRIDGES:

@@ -52,8 +52,7 @@ def find_prints(pixels: NDArray[np.uint8]) -> list[Outline]:
     if _is_extreme(pixels):
         return []
     proxy = _proxy(pixels)
-    lab = cv2.cvtColor(_shrunk(proxy, WORK_SIDE / max(proxy.shape[:2])), cv2.COLOR_RGB2LAB)
-    found = [_within(proxy, box) for box in outline_regions.islands(np.asarray(lab, np.uint8))]
+    found = [_within(proxy, box) for box in outline_regions.islands(worked(proxy))]
     prints = _apart([outline for outline in found if outline.confidence >= CONFIDENT])
     return _in_reading_order(prints) if len(prints) > 1 else []
 
@@ -64,24 +63,30 @@ def _is_extreme(pixels: NDArray[np.uint8]) -> bool:
 
 
 def _proxy(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return _shrunk(pixels, (PROXY_PIXELS / (pixels.shape[0] * pixels.shape[1])) ** 0.5)
+    scale = (PROXY_PIXELS / (pixels.shape[0] * pixels.shape[1])) ** 0.5
+    return _scaled(pixels, scale) if scale < 1 else pixels
 
 
-def _shrunk(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    if scale >= 1:
-        return pixels
+def _scaled(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
+
+
+def worked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At the size for which lengths in pixels are meant, and which the judge has learnt."""
+    return _scaled(pixels, WORK_SIDE / max(pixels.shape[:2]))
 
 
 def _outline(proxy: NDArray[np.uint8]) -> Outline:
-    small = _shrunk(proxy, WORK_SIDE / max(proxy.shape[:2]))
+    small = worked(proxy)
     corners, confidence = outline_search.best(small)
     if confidence < CONFIDENT:
         return Outline(WHOLE, confidence)
     larger = proxy.shape[1] / small.shape[1], proxy.shape[0] / small.shape[0]
-    corners = outline_refining.refined(proxy, ((corners + 0.5) * larger - 0.5).astype(np.float32))
+    corners = ((corners + 0.5) * larger - 0.5).astype(np.float32)
+    corners = outline_refining.refined(proxy, corners)
     return Outline(_named(corners, (proxy.shape[1], proxy.shape[0])), confidence)
 
 
