@@ -77,7 +77,7 @@ def _scene(shown: Snapshot) -> Scene:
     small = worked(shown.pixels)
     sight = outline_search.look(small)
     size = small.shape[1::-1]
-    truths = [(quad * size - 0.5).astype(np.float32) for quad in shown.quads]
+    truths = [quad * size - 0.5 for quad in shown.quads]
     return Scene(sight, outline_search.proposed(sight), truths)
 
 
