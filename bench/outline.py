@@ -21,7 +21,7 @@ from services.processing.outlines import WHOLE, Outline, find_outline, find_prin
 SINGLES, PAGES, SCANS, SPLIT, FROM_PHOTOS = 320, 60, 60, 60, 42
 GOOD = 0.9
 PHOTOS = Path("../shared/photos")
-BINS = ((0.5, 0.7), (0.7, 0.85), (0.85, 0.95), (0.95, 1.01))
+BINS = ((0.6, 0.75), (0.75, 0.85), (0.85, 0.95), (0.95, 1.01))
 
 
 @dataclass(frozen=True, slots=True)

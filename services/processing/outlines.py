@@ -19,8 +19,14 @@ SIDE_MIN = 64
 
 ASPECT_MAX = 4
 
-CONFIDENT = 0.5
+CONFIDENT = 0.6
 """Below this the whole frame is the better proposal."""
+
+NARROW, MARGIN_MAX, ASKEW_MAX = 0.1, 0.25, 0.02
+"""How wide a border of scanned paper is, in parts of the frame, and how oblique unless narrow."""
+
+PALE, UNEVEN = 100, 70
+"""Levels of 255: what paper is at least, and how much it varies at most."""
 
 COMMON_MAX = 0.2
 """Of the smaller of two prints; more, and they are not two."""
@@ -82,12 +88,30 @@ def worked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _outline(proxy: NDArray[np.uint8]) -> Outline:
     small = worked(proxy)
     corners, confidence = outline_search.best(small)
-    if confidence < CONFIDENT:
-        return Outline(WHOLE, confidence)
+    if confidence < CONFIDENT or _is_on_its_paper(small, corners):
+        return Outline(WHOLE, min(confidence, CONFIDENT))
     larger = proxy.shape[1] / small.shape[1], proxy.shape[0] / small.shape[0]
     corners = ((corners + 0.5) * larger - 0.5).astype(np.float32)
     corners = outline_refining.refined(proxy, corners)
     return Outline(_named(corners, (proxy.shape[1], proxy.shape[0])), confidence)
+
+
+def _is_on_its_paper(small: NDArray[np.uint8], corners: NDArray[np.float32]) -> bool:
+    """Whether this is the picture on a scanned print, whose pale border reaches the frame."""
+    height, width = small.shape[:2]
+    parts = np.array(_named(corners, (width, height)))
+    margins = np.abs(parts - WHOLE)
+    askew = np.abs(margins - np.roll(margins, -1, axis=0))[(0, 1, 2, 3), (1, 0, 1, 0)].max()
+    narrow = margins.max() <= NARROW
+    if not narrow and (margins.max() > MARGIN_MAX or askew > ASKEW_MAX):
+        return False
+    within = np.zeros((height, width), np.uint8)
+    cv2.fillConvexPoly(within, np.rint(corners).astype(np.int32), 1)
+    around = small[cv2.dilate(within, np.ones((7, 7), np.uint8)) == 0].min(axis=1)
+    if not len(around):
+        return False
+    low, middle, high = np.percentile(around, (10, 50, 90))
+    return bool(middle >= PALE and high - low <= UNEVEN)
 
 
 def _apart(outlines: list[Outline]) -> list[Outline]:
