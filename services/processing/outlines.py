@@ -50,7 +50,7 @@ def find_outline(pixels: NDArray[np.uint8]) -> Outline:
     """The print in a picture, height x width x 3 sRGB; the whole frame when unsure."""
     if _is_extreme(pixels):
         return Outline(WHOLE, 0.0)
-    return _outline(_proxy(pixels))
+    return _outline(_proxy(pixels), is_whole=True)
 
 
 def find_prints(pixels: NDArray[np.uint8]) -> list[Outline]:
@@ -85,10 +85,11 @@ def worked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _scaled(pixels, WORK_SIDE / max(pixels.shape[:2]))
 
 
-def _outline(proxy: NDArray[np.uint8]) -> Outline:
+def _outline(proxy: NDArray[np.uint8], *, is_whole: bool) -> Outline:
     small = worked(proxy)
     corners, confidence = outline_search.best(small)
-    if confidence < CONFIDENT or _is_on_its_paper(small, corners):
+    # Around a piece of a page there is more of the page.
+    if confidence < CONFIDENT or (is_whole and _is_on_its_paper(small, corners)):
         return Outline(WHOLE, min(confidence, CONFIDENT))
     larger = proxy.shape[1] / small.shape[1], proxy.shape[0] / small.shape[0]
     corners = ((corners + 0.5) * larger - 0.5).astype(np.float32)
@@ -139,7 +140,7 @@ def _within(proxy: NDArray[np.uint8], box: tuple[float, float, float, float]) ->
     piece = np.ascontiguousarray(proxy[top:bottom, left:right])
     if _is_extreme(piece):
         return Outline(WHOLE, 0.0)
-    outline = _outline(piece)
+    outline = _outline(piece, is_whole=False)
     quad = [
         ((left + x * (right - left)) / width, (top + y * (bottom - top)) / height)
         for x, y in outline.quad
