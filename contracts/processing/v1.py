@@ -18,8 +18,11 @@ from contracts.message import (
     Tier,
     Version,
 )
-from contracts.uploads.v1 import Quad
+from contracts.uploads.v1 import Outline, Quad
 
+AcceptedVersion = Annotated[
+    Version | None, Field(description="The photo's version that was accepted: one preparation.")
+]
 Usd = Annotated[str, Field(description="Dollars, as a decimal number.")]
 
 
@@ -34,12 +37,13 @@ class PreparePhoto(Command):
     object_key: str
     media_type: str
     quad: Quad | None = None
+    version: AcceptedVersion = None
     etag: Annotated[str | None, Field(description="No other object may be prepared.")] = None
     sha256: Annotated[str | None, Field(description="What its bytes must have, in hex.")] = None
 
 
 class PhotoPrepared(Event):
-    """Master and thumbnail are stored; the original is not needed any more."""
+    """Master and thumbnails are stored; the original is not needed any more."""
 
     type = "processing.photo.prepared.v1"
 
@@ -49,6 +53,14 @@ class PhotoPrepared(Event):
     thumbnail_key: str
     width: Pixels
     height: Pixels
+    version: AcceptedVersion = None
+    preview_key: str | None = None
+    frame_key: Annotated[
+        str | None, Field(description="The whole picture, when the master is a part of it.")
+    ] = None
+    blurhash: str | None = None
+    quad: Annotated[Quad | None, Field(description="Where it was cut; null: nowhere.")] = None
+    outline: Outline | None = None
 
 
 class PhotoUnusable(Event):
@@ -60,6 +72,7 @@ class PhotoUnusable(Event):
     account_id: AccountId
     code: str
     detail: str
+    version: AcceptedVersion = None
 
 
 class StartAttempt(Command):

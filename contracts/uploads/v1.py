@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.message import AccountId, Event, PhotoId, Pixels, Version
 
@@ -17,8 +17,24 @@ Quad = Annotated[
 ]
 
 
+class Outline(BaseModel):
+    """What preparation proposed for a photo whose corners nobody gave."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    quad: Quad
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    applied: Annotated[bool, Field(description="Whether the photo was cut along it.")]
+    prints: Annotated[
+        list[Quad], Field(description="Several prints in one picture, in reading order.")
+    ] = []
+
+
 class PhotoAccepted(Event):
-    """The bytes arrived and are a photo; it may be prepared."""
+    """The bytes are a photo that may be prepared; said again when its corners were changed.
+
+    Without corners they are looked for; those of the whole picture leave it whole.
+    """
 
     type = "uploads.photo.accepted.v1"
 
@@ -57,6 +73,9 @@ class PhotoReady(Event):
     version: Version
     width: Pixels
     height: Pixels
+    blurhash: str | None = None
+    quad: Quad | None = None
+    outline: Outline | None = None
 
 
 class PhotoDeleted(Event):

@@ -206,14 +206,14 @@ class Storage:
         with path.open("rb") as file:
             await self.ask("put_object", Key=key, Body=file, ContentType=media_type)
 
+    async def copy(self, key: str, target: str) -> None:
+        """Store an object a second time; no byte of it comes here."""
+        await self.ask("copy_object", Key=target, CopySource=f"{self._bucket}/{key}")
+
     async def delete(self, *keys: str) -> None:
         """Delete objects; those that do not exist are no error."""
         for key in keys:
             await self.ask("delete_object", Key=key)
-
-    async def check(self) -> None:
-        """Raise unless the bucket answers."""
-        await self.ask("head_bucket")
 
 
 @asynccontextmanager
