@@ -1,7 +1,7 @@
 """The HTTP process of processing: `uvicorn services.processing.app:create_app --factory`."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from fastapi import FastAPI
 
@@ -11,8 +11,10 @@ from services.kit.http import create_service
 from services.kit.settings import load
 from services.kit.storage import open_storage
 from services.kit.telemetry import configure_logs
-from services.processing import api, batch_api, webhooks
+from services.processing import api, batch_api, outline_api, webhooks
 from services.processing.holds import Holds
+from services.processing.outlining import ANSWERED_WITHIN_S, Outliner
+from services.processing.sandbox import Sandbox
 from services.processing.settings import HttpSettings
 
 
@@ -37,15 +39,17 @@ def create_app() -> FastAPI:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         async with open_storage(settings) as storage:
-            app.state.storage = storage
-            yield
+            sandbox = Sandbox(workers=settings.outline_workers, timeout_s=ANSWERED_WITHIN_S)
+            app.state.storage, app.state.outliner = storage, Outliner(storage, sandbox)
+            with closing(sandbox):
+                yield
         await holds.close()
 
     app = create_service(
         "processing",
         version=settings.rekindle_version,
         engine=engine,
-        routers=(api.router, batch_api.router, webhooks.router),
+        routers=(api.router, batch_api.router, outline_api.router, webhooks.router),
         internal_secrets=settings.internal_secrets.get_secret_value().split(","),
         lifespan=life,
     )

@@ -59,6 +59,8 @@ class Decoded:
 
     pixels: Pixels
     kept: Image.Exif
+    side: int
+    """The longer side in the file, in pixels: it may have been made smaller on the way."""
 
 
 def decode(source: Path, *, side_needed: int) -> Decoded:
@@ -88,10 +90,11 @@ def _decode(source: Path, side_needed: int) -> Decoded:
         _bound(source, image)
         exif = _exif(source, image)
         kept, orientation = keeping.kept(image, exif), _orientation(source, image, exif)
+        side = max(image.size)
         pixels = _opened(source, image, side_needed)
     if upright := _UPRIGHT.get(orientation):
         pixels = np.asarray(upright(pixels), np.uint8)
-    return Decoded(pixels, kept)
+    return Decoded(pixels, kept, side)
 
 
 def _opened(source: Path, image: Image.Image, side_needed: int) -> Pixels:

@@ -48,6 +48,13 @@ class PhotoUnusable(Problem):
     title = "This photo cannot be used"
 
 
+class PhotoUnreadable(Problem):
+    """The picture cannot be decoded; `reason` is the code that preparation would give."""
+
+    status = 422
+    title = "This photo cannot be read"
+
+
 class InsufficientCredits(Problem):
     """The account has fewer free credits than the work costs."""
 

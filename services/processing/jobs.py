@@ -237,6 +237,17 @@ async def fail_waiting_for(
         await fail(connection, job.id, code=code, detail=detail, among=("QUEUED",))
 
 
+async def hold_back(connection: Connection, photo_id: UUID) -> None:
+    """A photo is being prepared again: jobs that wait in line with it wait for that."""
+    await connection.execute(
+        sa.text(
+            "update jobs set ready_at = null where state = 'QUEUED' and ready_at is not null"
+            " and photo_ids @> array[cast(:photo_id as uuid)]"
+        ),
+        {"photo_id": photo_id},
+    )
+
+
 async def wake_waiting(connection: Connection, photo_id: UUID | None = None) -> None:
     """Jobs whose photos are all prepared may take their turn (of one photo, or of any)."""
     await connection.execute(

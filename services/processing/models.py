@@ -3,7 +3,8 @@
     job       PENDING_HOLD → QUEUED → RUNNING → CHECKING → COMPLETED
               side exits: REJECTED, FAILED, CANCELLED; a failed attempt leads back to QUEUED
     attempt   RELEASED → SUBMITTING → RUNNING → FINISHED | FAILED | LOST | QC_FAILED
-    photo     waiting → prepared | unusable, and deleted from any of them
+    photo     waiting → prepared | unusable, and deleted from any of them; other corners for it
+              lead back to waiting, and the master stays what it was until there is another
 
 A state only ever changes by `update … where id = … and state in (…)`: no row means that the message
 which asked for it is stale.
@@ -36,6 +37,7 @@ preparations = sa.Table(
     sa.Column("photo_id", UUID(), primary_key=True),
     sa.Column("account_id", UUID()),
     sa.Column("state", sa.Text),
+    sa.Column("version", sa.Integer),
     sa.Column("object_key", sa.Text),
     sa.Column("media_type", sa.Text),
     sa.Column("quad", JSONB),
@@ -134,6 +136,8 @@ attempts = sa.Table(
     sa.Column("reserved_usd", sa.Numeric),
     sa.Column("cost_usd", sa.Numeric),
     sa.Column("cost_factor", sa.Numeric),
+    sa.Column("master_width", sa.Integer),
+    sa.Column("master_height", sa.Integer),
 )
 
 endpoints = sa.Table(

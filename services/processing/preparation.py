@@ -1,6 +1,12 @@
 """A photo's way from an accepted upload to a master: what is known, and the work itself.
 
-waiting ──▶ prepared | unusable          deleted, from any of them, and never back
+    waiting ──▶ prepared | unusable          deleted, from any of them, and never back
+       ▲            │          │
+       └────────────┴──────────┘ accepted once more, with other corners
+
+Each accepted version is one preparation that writes objects of its own names. Until it is done the
+row keeps the master it had: what runs goes on with that, what waits for its turn waits for the new
+one. If it fails, everything stays as it was.
 """
 
 import asyncio
@@ -8,7 +14,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -30,6 +36,12 @@ ORIGINAL_BYTES_MAX = 50 * 1024 * 1024
 CRASHES_MAX = 3
 """A photo that broke its decoder so often is at fault, not the machine."""
 
+MEDIA_TYPES = {
+    "master": "image/jpeg",
+    "preview": "image/webp",
+    "thumbnail": "image/webp",
+    "frame": "image/jpeg",
+}
 REPLACED = "The file was replaced after it was looked at. Upload the photo again."
 MISMATCH = "The file is not the one that was announced: its SHA-256 differs. Upload it again."
 
@@ -39,25 +51,53 @@ Write = Callable[[Connection], Awaitable[None]]
 log = structlog.get_logger()
 
 
+class Keys(NamedTuple):
+    """Where one preparation stores what it makes; uploads knows the same names."""
+
+    master: str
+    preview: str
+    thumbnail: str
+    frame: str
+
+    @classmethod
+    def of(cls, command: PreparePhoto) -> Self:
+        """Names that no other preparation has."""
+        name = f"{command.account_id}/{command.photo_id}"
+        if command.version:
+            name += f"-{command.version}"
+        return cls(
+            master=f"masters/{name}.jpg",
+            preview=f"previews/{name}.webp",
+            thumbnail=f"thumbnails/{name}.webp",
+            frame=f"frames/{name}.jpg",
+        )
+
+
 async def accept(connection: Connection, photo: PhotoAccepted) -> None:
     """Remember an accepted photo and order its preparation; one deleted before stays so."""
     service = await accounts.service_of(connection, photo.account_id)
     quad = [list(corner) for corner in photo.quad] if photo.quad else None
-    new = await connection.execute(
-        insert(preparations)
-        .values(
-            photo_id=photo.photo_id,
-            account_id=photo.account_id,
-            state="waiting",
-            object_key=photo.object_key,
-            media_type=photo.media_type,
-            quad=quad or sa.null(),
-        )
-        .on_conflict_do_nothing()
-        .returning(preparations.c.photo_id)
+    accepted = {
+        "state": "waiting",
+        "version": photo.version,
+        "object_key": photo.object_key,
+        "media_type": photo.media_type,
+        "quad": quad or sa.null(),
+        "crashes": 0,
+    }
+    new = insert(preparations).values(
+        photo_id=photo.photo_id, account_id=photo.account_id, **accepted
     )
-    if new.one_or_none() is None:
+    taken = await connection.execute(
+        new.on_conflict_do_update(
+            index_elements=[preparations.c.photo_id],
+            set_=accepted | {"updated_at": sa.func.now()},
+            where=(preparations.c.state != "deleted") & (preparations.c.version < photo.version),
+        ).returning(preparations.c.photo_id)
+    )
+    if taken.one_or_none() is None:
         return
+    await jobs.hold_back(connection, photo.photo_id)
     command = PreparePhoto(
         photo_id=photo.photo_id,
         account_id=photo.account_id,
@@ -65,6 +105,7 @@ async def accept(connection: Connection, photo: PhotoAccepted) -> None:
         object_key=photo.object_key,
         media_type=photo.media_type,
         quad=photo.quad,
+        version=photo.version,
         etag=photo.etag,
         sha256=photo.sha256,
     )
@@ -95,59 +136,67 @@ class Preparer:
 
     async def prepare(self, command: PreparePhoto, transaction: Transaction) -> None:
         """Prepare one photo and write the outcome; `Crashed` when it is worth another try."""
-        if (await self._state(command.photo_id)) != "waiting":
+        if not await self._is_wanted(command):
             async with transaction():
                 return
+        keys = Keys.of(command)
         with tempfile.TemporaryDirectory(prefix="rekindle-prepare-") as folder:
             try:
-                facts = await self._make(command, Path(folder))
+                facts = await self._make(command, keys, Path(folder))
             except (NoSuchObject, ObjectTooLarge):
                 facts = {"code": "file-missing", "detail": "The uploaded file is not there."}
             except ObjectChanged:
                 facts = {"code": "file-replaced", "detail": REPLACED}
             except TaskFailed as refusal:
+                if "code" not in refusal.facts:  # our fault, and no reason to refuse the photo
+                    raise Crashed(refusal.facts.get("detail", refusal.name)) from refusal
                 facts = refusal.facts
             except Crashed:
                 if await self._count_crash(command.photo_id) < CRASHES_MAX:
                     raise
                 facts = {"code": "file-damaged", "detail": "The file cannot be read."}
         await failpoints.reach("after_master_put_before_row")
+        is_made = "width" in facts
         async with transaction() as connection:
-            if "code" in facts or "width" not in facts:
-                known = await _refuse(connection, command, facts)
-            else:
-                known = await _finish(connection, command, facts)
-        if not known and "width" in facts:
-            # Deleted while we worked: what we stored a moment ago must not stay.
-            await self._storage.delete(_master_key(command), _thumbnail_key(command))
+            known = await (_finish if is_made else _refuse)(connection, command, facts)
+        if is_made and not known:
+            # Deleted or given other corners while we worked: what we stored must not stay.
+            await self._storage.delete(*keys)
 
-    async def _make(self, command: PreparePhoto, folder: Path) -> dict[str, Any]:
-        source, master, thumbnail = (folder / name for name in ("source", "master", "thumbnail"))
+    async def _make(self, command: PreparePhoto, keys: Keys, folder: Path) -> dict[str, Any]:
+        source, places = folder / "source", {name: folder / name for name in keys._fields}
+        if _is_ours(command.object_key):
+            del places["frame"]  # it is what we make this one of
         sha256 = await self._storage.download(
             command.object_key, source, bytes_max=ORIGINAL_BYTES_MAX, etag=command.etag
         )
         if command.sha256 not in (None, sha256):
             return {"code": "checksum-mismatch", "detail": MISMATCH}
+        await failpoints.reach("after_original_get_before_master")
         made = await self._sandbox.run(
             "prepare",
             folder=folder,
             source=str(source),
-            master=str(master),
-            thumbnail=str(thumbnail),
             quad=command.quad,
+            **{name: str(place) for name, place in places.items()},
         )
+        await failpoints.reach("after_master_before_put")
+        await self._storage.upload(places.pop("master"), keys.master, media_type="image/jpeg")
+        await failpoints.reach("after_master_put_before_thumbnail")
         await asyncio.gather(
-            self._storage.upload(master, _master_key(command), media_type="image/jpeg"),
-            self._storage.upload(thumbnail, _thumbnail_key(command), media_type="image/webp"),
+            *(
+                self._storage.upload(place, getattr(keys, name), media_type=MEDIA_TYPES[name])
+                for name, place in places.items()
+                if place.exists()
+            )
         )
         return made
 
-    async def _state(self, photo_id: UUID) -> str | None:
+    async def _is_wanted(self, command: PreparePhoto) -> bool:
+        """Whether this very preparation is waited for."""
+        query = sa.select(preparations.c.photo_id).where(*_waiting_for(command))
         async with self._engine.connect() as connection:
-            found = await connection.execute(
-                sa.select(preparations.c.state).where(preparations.c.photo_id == photo_id)
-            )
-            return found.scalar_one_or_none()
+            return (await connection.execute(query)).one_or_none() is not None
 
     async def _count_crash(self, photo_id: UUID) -> int:
         async with self._engine.begin() as connection:
@@ -161,17 +210,33 @@ class Preparer:
 
 
 async def _finish(connection: Connection, command: PreparePhoto, facts: dict[str, Any]) -> bool:
-    keys = {"master_key": _master_key(command), "thumbnail_key": _thumbnail_key(command)}
-    size = {"width": facts["width"], "height": facts["height"]}
-    if not await _leave_waiting(connection, command.photo_id, "prepared", **keys, **size):
+    keys = Keys.of(command)
+    left = await _leave_waiting(
+        connection,
+        command,
+        state="prepared",
+        master_key=keys.master,
+        thumbnail_key=keys.thumbnail,
+        width=facts["width"],
+        height=facts["height"],
+    )
+    if left is None:
         return False
+    # Our own picture goes on being the whole one; of an original we keep one only if it was cut.
+    frame = keys.frame if facts["quad"] else None
     event = PhotoPrepared(
         photo_id=command.photo_id,
         account_id=command.account_id,
-        master_key=keys["master_key"],
-        thumbnail_key=keys["thumbnail_key"],
-        width=size["width"],
-        height=size["height"],
+        version=command.version,
+        master_key=keys.master,
+        thumbnail_key=keys.thumbnail,
+        preview_key=keys.preview,
+        frame_key=command.object_key if _is_ours(command.object_key) else frame,
+        blurhash=facts["blurhash"],
+        quad=facts["quad"],
+        outline=facts["outline"],
+        width=facts["width"],
+        height=facts["height"],
     )
     await say(connection, event, about=command.photo_id)
     await jobs.wake_waiting(connection, command.photo_id)
@@ -179,34 +244,48 @@ async def _finish(connection: Connection, command: PreparePhoto, facts: dict[str
 
 
 async def _refuse(connection: Connection, command: PreparePhoto, facts: dict[str, Any]) -> bool:
-    code = str(facts.get("code", "file-damaged"))
-    detail = str(facts.get("detail", "The file cannot be read."))
-    if not await _leave_waiting(connection, command.photo_id, "unusable", code=code, detail=detail):
+    code, detail = facts["code"], facts["detail"]
+    has_master = preparations.c.master_key.is_not(None)
+    state = sa.case((has_master, "prepared"), else_="unusable")
+    left = await _leave_waiting(connection, command, state=state, code=code, detail=detail)
+    if left is None:
         return False
     log.info("photo.unusable", photo_id=str(command.photo_id), code=code)
     event = PhotoUnusable(
-        photo_id=command.photo_id, account_id=command.account_id, code=code, detail=detail
+        photo_id=command.photo_id,
+        account_id=command.account_id,
+        version=command.version,
+        code=code,
+        detail=detail,
     )
     await say(connection, event, about=command.photo_id)
-    await jobs.fail_waiting_for(connection, command.photo_id, code=code, detail=detail)
+    if left == "prepared":
+        await jobs.wake_waiting(connection, command.photo_id)
+    else:
+        await jobs.fail_waiting_for(connection, command.photo_id, code=code, detail=detail)
     return True
 
 
 async def _leave_waiting(
-    connection: Connection, photo_id: UUID, state: str, **changes: Any
-) -> bool:
+    connection: Connection, command: PreparePhoto, **changes: Any
+) -> str | None:
+    """The state after it; None when nobody waits for this preparation any more."""
     left = await connection.execute(
         preparations.update()
-        .where(preparations.c.photo_id == photo_id, preparations.c.state == "waiting")
-        .values(state=state, updated_at=sa.func.now(), **changes)
-        .returning(preparations.c.photo_id)
+        .where(*_waiting_for(command))
+        .values(updated_at=sa.func.now(), **changes)
+        .returning(preparations.c.state)
     )
-    return left.one_or_none() is not None
+    state: str | None = left.scalar_one_or_none()
+    return state
 
 
-def _master_key(command: PreparePhoto) -> str:
-    return f"masters/{command.account_id}/{command.photo_id}.jpg"
+def _waiting_for(command: PreparePhoto) -> list[sa.ColumnElement[bool]]:
+    waiting = [preparations.c.photo_id == command.photo_id, preparations.c.state == "waiting"]
+    if command.version:
+        waiting.append(preparations.c.version == command.version)
+    return waiting
 
 
-def _thumbnail_key(command: PreparePhoto) -> str:
-    return f"thumbnails/{command.account_id}/{command.photo_id}.webp"
+def _is_ours(key: str) -> bool:
+    return not key.startswith("originals/")

@@ -30,7 +30,8 @@ log = structlog.get_logger()
 
 _WAITING = sa.text(
     """
-    select attempts.*, photo.width as master_width, photo.height as master_height
+    select attempts.*, coalesce(attempts.master_width, photo.width) as photo_width,
+        coalesce(attempts.master_height, photo.height) as photo_height
     from attempts join jobs on jobs.id = attempts.job_id
     join preparations photo on photo.photo_id = jobs.photo_ids[1]
     where attempts.id = :attempt_id and attempts.state = 'FINISHED'
@@ -38,8 +39,8 @@ _WAITING = sa.text(
     """
 ).columns(
     *attempts_table.columns,
-    sa.column("master_width", sa.Integer),
-    sa.column("master_height", sa.Integer),
+    sa.column("photo_width", sa.Integer),
+    sa.column("photo_height", sa.Integer),
 )
 
 
@@ -103,8 +104,8 @@ class Checker:
                 folder=Path(folder),
                 path=str(path),
                 sha256=waiting.output["sha256"] if waiting.output else None,
-                master_width=waiting.master_width,
-                master_height=waiting.master_height,
+                master_width=waiting.photo_width,
+                master_height=waiting.photo_height,
                 short_side_max=waiting.short_side_max,
             )
 

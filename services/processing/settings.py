@@ -26,13 +26,14 @@ GpuEndpoints = Annotated[list[GpuEndpoint], Field(min_length=1, max_length=16)]
 
 
 class HttpSettings(ServiceSettings, StorageSettings):
-    """The private HTTP API: it asks credits for holds, and hears RunPod's webhooks."""
+    """The private HTTP API: it asks credits for holds, hears RunPod's webhooks, finds outlines."""
 
     internal_secrets: SecretStr
     credits_url: str
     credits_secret: SecretStr
     webhook_secret: SecretStr
     runpod_endpoints: GpuEndpoints
+    outline_workers: Count = 1
 
 
 class ConsumerSettings(ServiceSettings, StorageSettings):

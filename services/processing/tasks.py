@@ -14,7 +14,7 @@ import PIL
 import pillow_heif
 from PIL import features
 
-from services.processing import checking, imaging, walls
+from services.processing import checking, imaging, proposing, walls
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,13 @@ class Seen:
     versions: dict[str, str | None]
 
 
-def prepare(source: str, master: str, thumbnail: str, quad: Any) -> imaging.Prepared:
-    return imaging.prepare(Path(source), quad=quad, master=Path(master), thumbnail=Path(thumbnail))
+def prepare(source: str, quad: Any, **places: str) -> imaging.Prepared:
+    paths: dict[str, Any] = {name: Path(place) for name, place in places.items()}
+    return imaging.prepare(Path(source), quad=quad, **paths)
+
+
+def propose(source: str) -> proposing.Proposal:
+    return proposing.propose_for(Path(source))
 
 
 def check(path: str, **expected: Any) -> checking.Result:
@@ -62,4 +67,9 @@ def _number_in(text: str) -> str | None:
     return found[1] if found else None
 
 
-TASKS: dict[str, Callable[..., Any]] = {"prepare": prepare, "check": check, "look": look}
+TASKS: dict[str, Callable[..., Any]] = {
+    "prepare": prepare,
+    "propose": propose,
+    "check": check,
+    "look": look,
+}
