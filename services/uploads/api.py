@@ -6,15 +6,16 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from contracts.uploads.v1 import Quad
+from contracts.uploads.v1 import Outline, Quad
 from services.kit.http import AccountOfCaller, InvalidRequest, Transaction
 from services.kit.problems import NotFound
 from services.kit.storage import Storage
 from services.uploads import addresses, arrivals, photos, removal
 from services.uploads.arrivals import Inspector
+from services.uploads.corners import GivenQuad
 from services.uploads.models import State
 from services.uploads.photos import FILENAME_LENGTH_MAX
 
@@ -22,15 +23,6 @@ PAGE_MAX, PAGE_DEFAULT = 100, 20
 LINK_EXPIRES_S = 5 * 60
 
 router = APIRouter(prefix="/v1/photos", tags=["photos"])
-
-
-def _convex(quad: Quad) -> Quad:
-    """Refuse corners that no print has: crossed, in a line, or counted the wrong way round."""
-    for corner in range(4):
-        (ax, ay), (bx, by), (cx, cy) = (quad[(corner + step) % 4] for step in range(3))
-        if (bx - ax) * (cy - by) - (by - ay) * (cx - bx) <= 0:
-            raise ValueError("give the corners of the print clockwise from the upper left")
-    return quad
 
 
 class NewPhoto(BaseModel):
@@ -41,7 +33,7 @@ class NewPhoto(BaseModel):
 
 
 class Completion(BaseModel):
-    quad: Annotated[Quad, AfterValidator(_convex)] | None = None
+    quad: GivenQuad | None = None
 
 
 class FormUpload(BaseModel):
@@ -87,7 +79,13 @@ class Photo(BaseModel):
     height: int | None
     problem: PhotoProblem | None
     thumbnail_url: str | None
+    preview_url: str | None
     master_url: str | None
+    frame_url: str | None
+    blurhash: str | None
+    quad: Quad | None
+    outline: Outline | None
+    page_id: UUID | None
     created_at: datetime
     updated_at: datetime
     version: int
@@ -141,7 +139,7 @@ async def begin_photo(
     if not announced.is_new:
         response.status_code = 200
     response.headers["location"] = f"/v1/photos/{photo.id}"
-    return BegunPhoto(photo=_shown(photo, storage), upload=_told(upload) if upload else None)
+    return BegunPhoto(photo=shown(photo, storage), upload=_told(upload) if upload else None)
 
 
 @router.get("/{photo_id}/upload")
@@ -172,7 +170,7 @@ async def complete_photo(
         photo_id=photo_id,
         quad=completion.quad if completion else None,
     )
-    return _shown(photo, storage)
+    return shown(photo, storage)
 
 
 @router.get("")
@@ -193,7 +191,7 @@ async def list_photos(
         before=_read_cursor(cursor) if cursor else None,
         limit=limit + 1,
     )
-    items = [_shown(photo, storage) for photo in found[:limit]]
+    items = [shown(photo, storage) for photo in found[:limit]]
     more = len(found) > limit
     return PhotoPage(items=items, next_cursor=_cursor(items[-1].id) if more else None)
 
@@ -204,7 +202,7 @@ async def show_photo(
 ) -> Photo:
     """One photo; its links work for five minutes."""
     photo = await photos.find(connection, account_id=account_id, photo_id=photo_id)
-    return _shown(photo, storage)
+    return shown(photo, storage)
 
 
 @router.delete("/{photo_id}", status_code=204)
@@ -234,7 +232,8 @@ def _told(upload: addresses.Form | addresses.InParts) -> FormUpload | PartsUploa
     )
 
 
-def _shown(photo: photos.Photo, storage: Storage) -> Photo:
+def shown(photo: photos.Photo, storage: Storage) -> Photo:
+    """A photo as its owner sees it, with addresses of what is made of it."""
     return Photo(
         id=photo.id,
         state=photo.state.value,
@@ -245,7 +244,13 @@ def _shown(photo: photos.Photo, storage: Storage) -> Photo:
         height=photo.height,
         problem=PhotoProblem(**photo.problem) if photo.problem else None,
         thumbnail_url=_link(photo, photo.thumbnail_key, storage),
+        preview_url=_link(photo, photo.preview_key, storage),
         master_url=_link(photo, photo.master_key, storage),
+        frame_url=_link(photo, photo.frame_key or photo.master_key, storage),
+        blurhash=photo.blurhash,
+        quad=photo.quad,
+        outline=Outline.model_validate(photo.outline) if photo.outline else None,
+        page_id=photo.page_id,
         created_at=photo.created_at,
         updated_at=photo.updated_at,
         version=photo.version,
@@ -253,7 +258,7 @@ def _shown(photo: photos.Photo, storage: Storage) -> Photo:
 
 
 def _link(photo: photos.Photo, key: str | None, storage: Storage) -> str | None:
-    if key is None or photo.state != State.READY:
+    if key is None or photo.state not in (State.ACCEPTED, State.READY):
         return None
     return storage.sign_get(key, expires_s=LINK_EXPIRES_S)
 

@@ -10,7 +10,7 @@ from services.kit.http import create_service
 from services.kit.settings import load
 from services.kit.storage import open_storage
 from services.kit.telemetry import configure_logs
-from services.uploads import api
+from services.uploads import api, print_api
 from services.uploads.arrivals import Inspector
 from services.uploads.settings import HttpSettings
 
@@ -33,13 +33,13 @@ def create_app() -> FastAPI:
                 yield
 
     async def bucket_answers() -> None:
-        await app.state.storage.check()
+        await app.state.storage.ask("head_bucket")
 
     app = create_service(
         "uploads",
         version=settings.rekindle_version,
         engine=engine,
-        routers=[api.router],
+        routers=[api.router, print_api.router],
         internal_secrets=settings.accepted_secrets,
         lifespan=with_storage,
         checks=[bucket_answers],

@@ -11,7 +11,7 @@ from services.kit import failpoints
 from services.kit.problems import Problem, Unavailable
 from services.kit.storage import NoSuchObject, ObjectChanged, Storage
 from services.uploads import announcements, parts, photos
-from services.uploads.errors import REFUSALS, UploadMissing
+from services.uploads.errors import REFUSALS, NotComplete, UploadMissing
 from services.uploads.facts import PhotoFacts
 from services.uploads.inspection import HeaderIncomplete, damaged, inspect
 from services.uploads.models import State
@@ -89,6 +89,26 @@ async def complete(
         )
     _repeat_refusal(photo)
     return photo
+
+
+async def picture(
+    engine: AsyncEngine,
+    storage: Storage,
+    inspector: Inspector,
+    *,
+    account_id: UUID,
+    photo_id: UUID,
+) -> str:
+    """The key of the picture that a photo's corners refer to, or the problem with its file."""
+    photo = await _find(engine, account_id, photo_id)
+    _repeat_refusal(photo)
+    if photo.state == State.REJECTED:
+        raise NotComplete("The photo was rejected: there is nothing to cut.")
+    if photo.state == State.BEGUN:
+        if photo.upload_id:
+            await _join(storage, photo, photo.upload_id)
+        await inspector.look(photo.original_key)
+    return photo.source_key
 
 
 async def _judge(

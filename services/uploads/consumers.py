@@ -7,8 +7,7 @@ from contracts.processing.v1 import PhotoPrepared, PhotoUnusable
 from services.kit import bus
 from services.kit.inbox import Delivery
 from services.kit.storage import Storage
-from services.uploads import photos
-from services.uploads.models import State
+from services.uploads import prints
 from services.uploads.removal import remove_at_once
 
 QUEUE = "rk.uploads.events"
@@ -35,16 +34,13 @@ class PreparationEnds:
 
     async def on_prepared(self, prepared: PhotoPrepared, delivery: Delivery) -> None:
         async with delivery.transaction() as connection:
-            photo = await photos.make_ready(connection, prepared)
-            photo = photo or await photos.discard(connection, prepared)
+            photo = await prints.make_ready(connection, prepared)
+            photo = photo or await prints.discard(connection, prepared)
         if photo:
             await remove_at_once(delivery.engine, self._storage, photo)
 
     async def on_unusable(self, unusable: PhotoUnusable, delivery: Delivery) -> None:
-        problem = {"code": unusable.code, "detail": unusable.detail}
         async with delivery.transaction() as connection:
-            photo = await photos.reject(
-                connection, unusable.photo_id, when=State.ACCEPTED, problem=problem
-            )
+            photo = await prints.refuse(connection, unusable)
         if photo:
             await remove_at_once(delivery.engine, self._storage, photo)

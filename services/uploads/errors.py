@@ -114,6 +114,30 @@ class FileDamaged(Problem):
     title = "The file is damaged"
 
 
+class NotComplete(Problem):
+    """Only a photo that was accepted can be cut."""
+
+    status = 409
+    title = "The photo is not there yet, or not any more"
+
+
+class NotReady(Problem):
+    """Only a photo that is ready can be split."""
+
+    status = 409
+    title = "The photo is not ready"
+
+
+class TooManyChanges(Problem):
+    """What was replaced has to be removed before there can be more of it."""
+
+    status = 429
+    title = "The corners were changed too often"
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__("Change them again later; the photo stays.", retry_after_s=retry_after_s)
+
+
 REFUSALS: dict[str, type[Problem]] = {
     refusal("").code: refusal
     for refusal in (

@@ -1,4 +1,4 @@
-"""The table of photos."""
+"""The tables of uploads."""
 
 from enum import StrEnum
 
@@ -38,9 +38,28 @@ photos = sa.Table(
     sa.Column("problem", JSONB(none_as_null=True)),
     sa.Column("master_key", sa.Text),
     sa.Column("thumbnail_key", sa.Text),
+    sa.Column("preview_key", sa.Text),
+    sa.Column("frame_key", sa.Text),
+    sa.Column("blurhash", sa.Text),
+    sa.Column("quad_asked", JSONB(none_as_null=True)),
+    sa.Column("quad", JSONB(none_as_null=True)),
+    sa.Column("outline", JSONB(none_as_null=True)),
+    sa.Column("accepted_version", sa.Integer),
+    sa.Column("page_id", sa.Uuid),
+    sa.Column("split_key", sa.Text),
+    sa.Column("split_place", sa.SmallInteger),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("upload_expires_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("sweep_at", sa.DateTime(timezone=True)),
     sa.Column("abandoned", sa.Boolean, nullable=False),
+)
+
+leftovers = sa.Table(
+    "leftovers",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("photo_id", sa.Uuid, nullable=False),
+    sa.Column("left_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("remove_at", sa.DateTime(timezone=True), nullable=False),
 )

@@ -1,6 +1,6 @@
 """A photo from the first announcement to the last byte.
 
-    begun ──accept──▶ accepted ──make_ready──▶ ready
+    begun ──accept──▶ accepted ◀──▶ ready          (see `prints`)
       │                  │
       └────reject────────┴──────▶ rejected         any ──delete──▶ deleted
 
@@ -18,13 +18,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from contracts.processing.v1 import PhotoPrepared
-from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted, PhotoReady, PhotoRejected
-from services.kit import failpoints, outbox
+from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted, PhotoRejected
+from services.kit import outbox
 from services.kit.db import Connection
 from services.kit.problems import NotFound
 from services.uploads.facts import PhotoFacts
-from services.uploads.models import State, photos
+from services.uploads.models import State, leftovers, photos
 
 UPLOAD_WITHIN = timedelta(minutes=10)
 """How long an address for the file, or for a part of it, is good; then there are fresh ones."""
@@ -62,6 +61,14 @@ class Photo:
     problem: dict[str, Any] | None
     master_key: str | None
     thumbnail_key: str | None
+    preview_key: str | None
+    frame_key: str | None
+    blurhash: str | None
+    quad_asked: list[Any] | None
+    quad: list[Any] | None
+    outline: dict[str, Any] | None
+    accepted_version: int | None
+    page_id: UUID | None
     created_at: datetime
     updated_at: datetime
     upload_expires_at: datetime
@@ -73,16 +80,31 @@ class Photo:
         return f"{ORIGINALS}{self.account_id}/{self.id}"
 
     @property
-    def keys_not_to_keep(self) -> tuple[str, ...]:
+    def source_key(self) -> str:
+        """The whole picture, which a master is made of and corners refer to."""
+        return self.frame_key or self.master_key or self.original_key
+
+    @property
+    def made_keys(self) -> frozenset[str]:
+        """What preparation made of it, as it is now."""
+        made = (self.master_key, self.preview_key, self.thumbnail_key, self.frame_key)
+        return frozenset(key for key in made if key)
+
+    @property
+    def keys_in_the_making(self) -> frozenset[str]:
+        """Where its last preparation writes; it may die before it says so."""
+        name = f"{self.account_id}/{self.id}"
+        if self.accepted_version:
+            name += f"-{self.accepted_version}"
+        images = {f"previews/{name}.webp", f"thumbnails/{name}.webp"}
+        return frozenset({f"masters/{name}.jpg", f"frames/{name}.jpg", *images})
+
+    @property
+    def keys_not_to_keep(self) -> frozenset[str]:
         """The objects that this state does not allow to exist."""
-        if self.state in (State.BEGUN, State.ACCEPTED):
-            return ()
-        if self.state == State.READY:
-            return (self.original_key,)
-        # Also where preparation would write: it may have died before it could say so.
-        master = self.master_key or f"masters/{self.account_id}/{self.id}.jpg"
-        thumbnail = self.thumbnail_key or f"thumbnails/{self.account_id}/{self.id}.webp"
-        return (self.original_key, master, thumbnail)
+        if self.state in (State.BEGUN, State.ACCEPTED, State.READY):
+            return frozenset({self.original_key} if self.made_keys else ())
+        return frozenset({self.original_key}) | self.made_keys | self.keys_in_the_making
 
 
 COLUMNS = [photos.c[field.name] for field in fields(Photo)]
@@ -100,6 +122,13 @@ async def find(connection: Connection, *, account_id: UUID, photo_id: UUID) -> P
     if (row := found.one_or_none()) is None:
         raise NotFound
     return photo_of(row)
+
+
+async def lock(connection: Connection, photo_id: UUID) -> Photo | None:
+    """A photo, whoever's and however it ended, that nobody else changes meanwhile."""
+    query = sa.select(*COLUMNS).where(photos.c.id == photo_id).with_for_update()
+    row = (await connection.execute(query)).one_or_none()
+    return photo_of(row) if row else None
 
 
 async def page(
@@ -124,6 +153,12 @@ async def page(
     return [photo_of(row) for row in await connection.execute(query)]
 
 
+async def parts(connection: Connection, *, page_id: UUID, split_key: str) -> list[Photo]:
+    """What one request cut out of a page, in order."""
+    query = sa.select(*COLUMNS).where(photos.c.page_id == page_id, photos.c.split_key == split_key)
+    return [photo_of(row) for row in await connection.execute(query.order_by(photos.c.split_place))]
+
+
 async def accept(
     connection: Connection,
     photo_id: UUID,
@@ -133,7 +168,7 @@ async def accept(
     quad: list[tuple[float, float]] | None,
 ) -> Photo | None:
     """The bytes are a photo; None if the photo is not waiting for them any more."""
-    photo = await _change(
+    photo = await change(
         connection,
         photo_id,
         {State.BEGUN},
@@ -143,37 +178,47 @@ async def accept(
         media_type=facts.media_type,
         width=facts.width,
         height=facts.height,
+        quad_asked=quad,
+        accepted_version=photos.c.version + 1,
         sweep_at=None,
     )
     if photo:
-        accepted = PhotoAccepted(
-            photo_id=photo.id,
-            account_id=photo.account_id,
-            version=photo.version,
-            object_key=photo.original_key,
-            media_type=facts.media_type,
-            size_bytes=facts.size_bytes,
-            width=facts.width,
-            height=facts.height,
-            quad=quad,
-            etag=etag,
-            sha256=photo.sha256_announced,
-        )
-        await outbox.say(connection, accepted, about=photo.id)
+        await say_accepted(connection, photo)
     return photo
+
+
+async def say_accepted(connection: Connection, photo: Photo) -> None:
+    """Have the photo prepared, of what there is of it, along the corners that were asked for."""
+    accepted = PhotoAccepted.model_validate(
+        {
+            "photo_id": photo.id,
+            "account_id": photo.account_id,
+            "version": photo.version,
+            "object_key": photo.source_key,
+            "media_type": photo.media_type,
+            "size_bytes": photo.size_bytes,
+            "width": photo.width,
+            "height": photo.height,
+            "quad": photo.quad_asked,
+            # Of what was uploaded; what is made anew is made of a picture of our own.
+            "etag": None if photo.made_keys else photo.etag,
+            "sha256": None if photo.made_keys else photo.sha256_announced,
+        }
+    )
+    await outbox.say(connection, accepted, about=photo.id)
 
 
 async def reject(
     connection: Connection, photo_id: UUID, *, when: State, problem: dict[str, Any]
 ) -> Photo | None:
     """The photo cannot be used; None if it is not (any more) in the state it was judged in."""
-    photo = await _change(
+    photo = await change(
         connection,
         photo_id,
         {when},
         state=State.REJECTED,
         problem=problem,
-        sweep_at=sa.func.now() + SWEEP_AFTER,
+        sweep_at=in_(SWEEP_AFTER),
     )
     if photo:
         rejected = PhotoRejected(
@@ -185,52 +230,6 @@ async def reject(
         )
         await outbox.say(connection, rejected, about=photo.id)
     return photo
-
-
-async def make_ready(connection: Connection, prepared: PhotoPrepared) -> Photo | None:
-    """Master and thumbnail are stored; None if the photo does not wait for them (any more)."""
-    photo = await _change(
-        connection,
-        prepared.photo_id,
-        {State.ACCEPTED},
-        state=State.READY,
-        master_key=prepared.master_key,
-        thumbnail_key=prepared.thumbnail_key,
-        width=prepared.width,
-        height=prepared.height,
-        sweep_at=sa.func.now() + SWEEP_AFTER,
-    )
-    if photo:
-        await failpoints.reach("mid_ready")
-        ready = PhotoReady(
-            photo_id=photo.id,
-            account_id=photo.account_id,
-            version=photo.version,
-            width=prepared.width,
-            height=prepared.height,
-        )
-        await outbox.say(connection, ready, about=photo.id)
-    return photo
-
-
-async def discard(connection: Connection, prepared: PhotoPrepared) -> Photo | None:
-    """Master and thumbnail of a photo that ended meanwhile: they are due to be removed."""
-    discarded = await connection.execute(
-        sa.update(photos)
-        .where(
-            photos.c.id == prepared.photo_id,
-            photos.c.state.in_([State.REJECTED, State.DELETED]),
-        )
-        .values(
-            master_key=prepared.master_key,
-            thumbnail_key=prepared.thumbnail_key,
-            updated_at=sa.func.now(),
-            sweep_at=sa.func.now() + SWEEP_AFTER,
-        )
-        .returning(*COLUMNS)
-    )
-    row = discarded.one_or_none()
-    return photo_of(row) if row else None
 
 
 async def delete(connection: Connection, photo_id: UUID) -> Photo | None:
@@ -246,7 +245,7 @@ async def abandon(connection: Connection, photo_id: UUID) -> Photo | None:
 async def _delete(
     connection: Connection, photo_id: UUID, states: Collection[State], *, abandoned: bool
 ) -> Photo | None:
-    photo = await _change(
+    photo = await change(
         connection,
         photo_id,
         states,
@@ -254,10 +253,19 @@ async def _delete(
         filename="",
         sha256_announced=None,
         problem=None,
+        blurhash=None,
+        quad_asked=None,
+        quad=None,
+        outline=None,
         abandoned=abandoned,
-        sweep_at=sa.func.now() + SWEEP_AFTER,
+        sweep_at=in_(SWEEP_AFTER),
     )
     if photo:
+        await connection.execute(
+            sa.update(leftovers)
+            .where(leftovers.c.photo_id == photo_id)
+            .values(remove_at=sa.func.now())
+        )
         deleted = PhotoDeleted(
             photo_id=photo.id, account_id=photo.account_id, version=photo.version
         )
@@ -289,6 +297,11 @@ async def removed(connection: Connection, photo: Photo) -> None:
     )
 
 
+def in_(time: timedelta) -> sa.ColumnElement[datetime]:
+    """The moment so far from now, by the database's clock."""
+    return sa.func.now() + time
+
+
 def clean(filename: str) -> str:
     """The name as the uploader sees it, without characters that are not to be seen."""
     shown = "".join(
@@ -305,9 +318,10 @@ def photo_of(row: sa.Row[Any]) -> Photo:
     return Photo(**columns | {"state": State(columns["state"])})
 
 
-async def _change(
+async def change(
     connection: Connection, photo_id: UUID, states: Collection[State], **values: Any
 ) -> Photo | None:
+    """Change a photo that is in one of these states; None says that it is not."""
     changed = await connection.execute(
         sa.update(photos)
         .where(photos.c.id == photo_id, photos.c.state.in_(states))

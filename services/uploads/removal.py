@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import failpoints, inbox
 from services.kit.storage import Storage
-from services.uploads import parts, photos
+from services.uploads import leftovers, parts, photos
 from services.uploads.models import State
 from services.uploads.photos import ABANDONED_AFTER, LATE_WRITES_END_AFTER, ORIGINALS, Photo
 
@@ -46,6 +46,7 @@ async def sweep(engine: AsyncEngine, storage: Storage) -> int:
         total += len(due)
         if len(due) < BATCH:
             break
+    await leftovers.sweep(engine, storage)
     oldest = datetime.now(UTC) - ABANDONED_AFTER - LATE_WRITES_END_AFTER
     strays = await parts.end_all(storage, prefix=ORIGINALS, begun_before=oldest)
     if total or strays:
