@@ -22,6 +22,7 @@ from services.gateway import (
     nudges,
     openapi,
     page,
+    prints,
 )
 from services.gateway.edge import Edge
 from services.gateway.issuer import Issuer
@@ -37,7 +38,14 @@ from services.kit.http import create_service
 from services.kit.settings import load
 from services.kit.tokens import TokenVerifier
 
-PUBLIC = (api.router, handoff_api.router, jobs.router, batches.router, events.router)
+PUBLIC = (
+    api.router,
+    prints.router,
+    handoff_api.router,
+    jobs.router,
+    batches.router,
+    events.router,
+)
 UNLISTED = (login.router, hooks.router, page.router)
 
 

@@ -136,3 +136,13 @@ class CrossSiteRequest(Problem):
 
 class LoginFailed(Exception):  # noqa: N818  # what happened; the browser is sent back to the page
     """The sign-in did not end in a person we know. The reason is a word for logs."""
+
+
+class NothingToSplit(Problem):
+    """No second print was found in the picture."""
+
+    status = 422
+    title = "There is only one print"
+
+    def __init__(self) -> None:
+        super().__init__("We found no second print here. Mark them yourself, and send `quads`.")

@@ -38,7 +38,7 @@ SHOWN: dict[type[Message], tuple[str, ...]] = {
     gateway.HandoffUsed: ("handoff_id", "photo_id", "photos_left"),
     uploads.PhotoAccepted: (*_PHOTO, "media_type", "size_bytes", "width", "height"),
     uploads.PhotoRejected: (*_PHOTO, "code", "detail"),
-    uploads.PhotoReady: (*_PHOTO, "width", "height"),
+    uploads.PhotoReady: (*_PHOTO, "width", "height", "blurhash", "quad", "outline"),
     uploads.PhotoDeleted: _PHOTO,
     processing.JobQueued: (*_JOB, "job_kind", "price", "tier", "photo_ids"),
     processing.JobStarted: (*_JOB, "attempt"),

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from services.gateway import schemas
+from services.gateway import print_schemas, schemas
 
 TITLE = "Rekindle"
 VERSION = "1"
@@ -24,6 +24,8 @@ REF = "#/components/schemas/{model}"
 REQUESTS = (
     schemas.BeginPhoto,
     schemas.CompletePhoto,
+    print_schemas.CutPhoto,
+    print_schemas.SplitPhoto,
     schemas.JobRequest,
     schemas.QuoteRequest,
     schemas.BatchRequest,

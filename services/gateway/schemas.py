@@ -9,6 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.gateway.print_schemas import AppliedOutline, Quad
+
 PHOTOS_PER_JOB_MAX = 10
 PHOTOS_PER_BATCH_MAX = 200
 UPLOAD_BYTES_MAX = 52_428_800
@@ -17,7 +19,6 @@ NOTE_LENGTH_MAX = 500
 Cursor = Annotated[str | None, Field(description="Where the next page starts; null on the last.")]
 Tier = Literal["priority", "standard"]
 PlanName = Literal["free", "remember", "cherish", "forever"]
-Point = tuple[float, float]
 
 
 class Reason(BaseModel):
@@ -60,12 +61,7 @@ class BeginPhoto(BaseModel):
 class CompletePhoto(BaseModel):
     """The bytes are there; perhaps with the corners of the print."""
 
-    quad: list[Point] | None = Field(
-        default=None,
-        min_length=4,
-        max_length=4,
-        description="Corners as seen upright, clockwise from the upper left, each 0 to 1.",
-    )
+    quad: Quad | None = None
 
 
 class Photo(BaseModel):
@@ -79,8 +75,14 @@ class Photo(BaseModel):
     width: int | None
     height: int | None
     problem: Reason | None
-    thumbnail_url: str | None
-    master_url: str | None
+    thumbnail_url: Annotated[str | None, Field(description="WebP of at most 320 pixels.")]
+    preview_url: Annotated[str | None, Field(description="WebP of at most 1024 pixels.")]
+    master_url: Annotated[str | None, Field(description="JPEG of at most 4096 pixels.")]
+    frame_url: Annotated[str | None, Field(description="The picture that corners refer to.")]
+    blurhash: Annotated[str | None, Field(description="A BlurHash to show while it loads.")]
+    quad: Annotated[Quad | None, Field(description="Where it is cut; null: it is whole.")]
+    outline: AppliedOutline | None
+    page_id: Annotated[UUID | None, Field(description="The photo it was split off from.")]
     created_at: datetime
     updated_at: datetime
     version: int
@@ -158,6 +160,12 @@ class Handoffs(BaseModel):
     """The open hand-offs of an account, newest first."""
 
     items: list[Handoff]
+
+
+class Photos(BaseModel):
+    """Photos, in order."""
+
+    items: list[Photo]
 
 
 class PhotoPage(BaseModel):
