@@ -23,6 +23,32 @@ class Reason(Answer):
     detail: str
 
 
+Quad = tuple[tuple[float, float], ...]
+"""Four corners in parts of width and height, clockwise from the upper left."""
+
+
+class Print(Answer):
+    """One print in a picture, and how sure Rekindle is of its corners (0 to 1)."""
+
+    quad: Quad
+    confidence: float
+
+
+class Outline(Print):
+    """Where Rekindle would cut; `prints` are those of each, if there are several."""
+
+    prints: tuple[Print, ...] = ()
+
+
+class AppliedOutline(Answer):
+    """What was proposed while a photo without corners was prepared."""
+
+    quad: Quad
+    confidence: float
+    applied: bool
+    prints: tuple[Quad, ...] = ()
+
+
 class Photo(Answer):
     """One photo, from the first byte to ready (or refused)."""
 
@@ -35,7 +61,13 @@ class Photo(Answer):
     height: int | None = None
     problem: Reason | None = None
     thumbnail_url: str | None = None
+    preview_url: str | None = None
     master_url: str | None = None
+    frame_url: str | None = None
+    blurhash: str | None = None
+    quad: Quad | None = None
+    outline: AppliedOutline | None = None
+    page_id: UUID | None = None
     created_at: datetime
     updated_at: datetime
     version: int

@@ -3,10 +3,18 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sdk.rekindle.files import Progress, fingerprint, send_file
-from sdk.rekindle.models import UPLOAD, BegunPhoto, FormUpload, Page, PartsUpload, Photo
+from sdk.rekindle.models import (
+    UPLOAD,
+    BegunPhoto,
+    FormUpload,
+    Outline,
+    Page,
+    PartsUpload,
+    Photo,
+)
 from sdk.rekindle.parts import send_parts
 from sdk.rekindle.problems import AddressExpired, RekindleProblem
 from sdk.rekindle.transport import Transport
@@ -80,6 +88,37 @@ class Photos:
 
     async def delete(self, photo_id: UUID) -> None:
         await self._transport.request("DELETE", f"/v1/photos/{photo_id}")
+
+    async def outline(self, photo_id: UUID) -> Outline:
+        """Where Rekindle would cut; asked for as soon as the bytes are there. Changes nothing."""
+        answer = await self._transport.request("POST", f"/v1/photos/{photo_id}/outline")
+        return Outline.model_validate_json(answer.content)
+
+    async def set_quad(self, photo_id: UUID, quad: Sequence[Corner] | None) -> Photo:
+        """Cut along other corners; None leaves the picture whole. Then wait until it is ready."""
+        answer = await self._transport.request(
+            "PUT", f"/v1/photos/{photo_id}/quad", body={"quad": quad}
+        )
+        return Photo.model_validate_json(answer.content)
+
+    async def split(
+        self,
+        photo_id: UUID,
+        *,
+        quads: Sequence[Sequence[Corner]] | None = None,
+        idempotency_key: str | None = None,
+    ) -> tuple[Photo, ...]:
+        """Make a photo of each print in one picture, in order: of these, or of those found.
+
+        All tries of one call carry one key, so that no print becomes two photos.
+        """
+        answer = await self._transport.request(
+            "POST",
+            f"/v1/photos/{photo_id}/split",
+            body={"quads": quads},
+            headers={"idempotency-key": idempotency_key or str(uuid4())},
+        )
+        return Page[Photo].model_validate_json(answer.content).items
 
     async def wait_ready(
         self,

@@ -1,7 +1,8 @@
 """Requests to the gateway: the token, the time-outs, and how often we ask again.
 
-Every request of this client may be sent twice: those that read or delete by nature, a job because
-of its Idempotency-Key, a begun photo because one without bytes costs nothing and is swept away.
+Every request of this client may be sent twice: those that read or delete by nature, a job and a
+split because of their Idempotency-Key, a begun photo because one without bytes costs nothing and is
+swept away.
 """
 
 import asyncio

@@ -40,6 +40,8 @@ MENDS = {
     "photo-too-large": "Make the file smaller and add it again.",
     "too-many-pixels": "Make the picture smaller and add it again.",
     "too-small": "Use a larger scan.",
+    "nothing-to-split": "See what is found with `rekindle photos outline ID`.",
+    "not-ready": "Wait until it is: `rekindle photos show ID`.",
     "login-failed": "Try `rekindle login` again.",
 }
 

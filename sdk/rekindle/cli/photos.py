@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import click
@@ -23,14 +24,28 @@ from sdk.rekindle.cli.door import (
 )
 from sdk.rekindle.client import Rekindle
 from sdk.rekindle.models import Photo
+from sdk.rekindle.photos import Corner
 from sdk.rekindle.problems import RekindleError, RekindleProblem
 
 PHOTO_REFUSED = 422
 
 
+class _Corner(click.ParamType[Corner]):
+    """A corner as `across,down`, each from 0 to 1."""
+
+    name = "corner"
+
+    def convert(self, value: Any, *_: Any) -> Corner:
+        try:
+            across, down = map(float, str(value).split(","))
+        except ValueError:
+            self.fail(f"{value} is not two numbers with a comma between them.")
+        return across, down
+
+
 @click.group()
 def photos() -> None:
-    """Add photos, look at them, delete them."""
+    """Add photos, look at them, cut them elsewhere, split them, delete them."""
 
 
 @photos.command("add")
@@ -114,14 +129,82 @@ async def delete(*, photo_id: UUID, as_json: bool) -> None:
         out.print(f"[green]✓[/green] {photo_id} is deleted.")
 
 
+@photos.command("outline")
+@click.argument("photo_id", metavar="ID", type=click.UUID)
+@json_option
+@door
+async def outline(*, photo_id: UUID, as_json: bool) -> None:
+    """Show where Rekindle would cut a photo, and every print that it finds in it."""
+    async with connected() as rekindle:
+        found = await rekindle.photos.outline(photo_id)
+    if as_json:
+        show_json(found)
+        return
+    table = table_of("print", "corners", "sure")
+    for number, one in enumerate(found.prints or [found], 1):
+        corners = " ".join(f"{across:.3f},{down:.3f}" for across, down in one.quad)
+        table.add_row(str(number), corners, f"{one.confidence:.0%}")
+    out.print(table)
+
+
+@photos.command("cut")
+@click.argument("photo_id", metavar="ID", type=click.UUID)
+@click.argument("corners", nargs=4, required=False, metavar="[X,Y X,Y X,Y X,Y]", type=_Corner())
+@json_option
+@door
+async def cut(*, photo_id: UUID, corners: tuple[Corner, ...] | None, as_json: bool) -> None:
+    """Cut a photo along other corners, or not at all, and wait until it is ready again.
+
+    \b
+      rekindle photos cut ID 0.1,0.1 0.9,0.12 0.88,0.9 0.11,0.88
+      rekindle photos cut ID        (the whole picture again)
+
+    Corners are parts of width and height, clockwise from the upper left.
+    """  # noqa: D301
+    async with connected() as rekindle:
+        await rekindle.photos.set_quad(photo_id, corners or None)
+        photo = await rekindle.photos.wait_ready(photo_id)
+    if photo.state != "ready" or photo.problem:
+        raise _refused(photo)
+    if as_json:
+        show_json(photo)
+    else:
+        out.print(f"[green]✓[/green] {photo_id} is ready: {photo.width} x {photo.height}")
+
+
+@photos.command("split")
+@click.argument("photo_id", metavar="ID", type=click.UUID)
+@json_option
+@door
+async def split(*, photo_id: UUID, as_json: bool) -> None:
+    """Make a photo of each print that Rekindle finds in one picture; the picture stays.
+
+    With --json each new photo is one line.
+    """
+    async with connected() as rekindle:
+        parts = await rekindle.photos.split(photo_id)
+        for part in parts:
+            photo = await rekindle.photos.wait_ready(part.id)
+            if as_json:
+                show_json(photo)
+            else:
+                size = f"{photo.width} x {photo.height}"
+                name = plain(photo.filename)
+                out.print(f"[green]✓[/green] {name} is {photo.state}: {photo.id}  {size}")
+
+
 async def add_photo(rekindle: Rekindle, file: Path) -> Photo:
     """Add one photo while a bar shows how far it is; a refusal is raised."""
     with bar(file.name) as step:
         photo = await rekindle.photos.add(file, on_progress=step)
     if photo.state == "ready":
         return photo
+    raise _refused(photo)
+
+
+def _refused(photo: Photo) -> RekindleProblem:
     reason = photo.problem
-    raise RekindleProblem(
+    return RekindleProblem(
         status=PHOTO_REFUSED,
         code=reason.code if reason else f"photo-{photo.state}",
         detail=reason.detail if reason else f"The photo is {photo.state}.",
