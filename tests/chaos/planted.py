@@ -295,8 +295,8 @@ BUGS = (
         edits=(
             Edit(
                 "services/uploads/photos.py",
-                "        if self.state in (State.BEGUN, State.ACCEPTED):\n",
-                "        if self.state in (State.BEGUN, State.ACCEPTED, State.READY):\n",
+                "            return frozenset({self.original_key} if self.made_keys else ())\n",
+                "            return frozenset()\n",
             ),
         ),
         bites=("objects",),

@@ -54,6 +54,9 @@ CASES = (
         "processing-consumer",
         before_runpod_submit="order",
         after_runpod_submit_before_save="order",
+        after_original_get_before_master="upload",
+        after_master_before_put="upload",
+        after_master_put_before_thumbnail="upload",
         after_master_put_before_row="upload",
         mid_forget="delete",
         after_check_before_complete="order",
@@ -110,6 +113,8 @@ CASES = (
     *_row(
         "uploads",
         after_look_before_accept="upload",
+        after_parts_before_copy="split",
+        after_copy_before_accept="split",
         after_outbox_insert="upload",
         after_original_delete="delete",
         after_upload_start_before_row="upload_in_parts",

@@ -28,11 +28,13 @@ SWEPT_WITHIN_S = 60.0
 HOURS_LATER = """
     update uploads.photos set sweep_at = now(), updated_at = updated_at - interval '3 hours',
         upload_expires_at = upload_expires_at - interval '3 hours' where sweep_at is not null;
+    update uploads.leftovers set remove_at = now(), left_at = left_at - interval '3 hours';
     update processing.attempts set finished_at = finished_at - interval '3 hours'
         where swept_at is null
 """
 DUE = """
     select exists (select from uploads.photos where sweep_at <= now())
+        or exists (select from uploads.leftovers where remove_at <= now())
         or exists (select from processing.attempts where swept_at is null)
 """
 
@@ -89,6 +91,16 @@ class Person(User):
         await self.upload()
         photo = self._photos.pop()
         await self._recorded("delete", self.client.photos.delete(photo), photo=str(photo))
+
+    async def split(self) -> None:
+        """Make two photos of one; told to, for there is only one print in it."""
+        quads = [[(0, 0), (0.5, 0), (0.5, 1), (0, 1)], [(0.5, 0), (1, 0), (1, 1), (0.5, 1)]]
+        parts = await self._recorded(
+            "split",
+            self.client.photos.split(self._photos[0], quads=quads, idempotency_key=self._key()),
+            lambda parts: {"photos": " ".join(str(part.id) for part in parts)},
+        )
+        assert parts is None or len(parts) == len(quads)
 
     async def order(self) -> Job | None:
         ordered = Ordered(self._key(), KIND, (self._photos[0],), is_batch=False)

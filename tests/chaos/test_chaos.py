@@ -220,6 +220,7 @@ def test_an_original_may_lie_only_until_it_is_removed(
 ) -> None:
     photo = SimpleNamespace(
         id=PHOTO, account_id=ACCOUNT, state="ready", master_key="master", thumbnail_key="small",
+        preview_key="middle", frame_key=None,
         updated_at=LONG_AGO, sweep_at=swept_s and LONG_AGO + timedelta(seconds=swept_s),
     )  # fmt: skip
     original = f"originals/{ACCOUNT}/{PHOTO}"

@@ -95,11 +95,14 @@ async def look(stack: Stack) -> World:
     batches = await _rows(stack, "processing", "select * from batches")
     attempts = await _rows(stack, "processing", "select * from attempts")
     photos = await _rows(stack, "uploads", "select * from photos")
+    leftovers = await _rows(stack, "uploads", "select key from leftovers")
     accounts = await _rows(stack, "credits", "select id, held from accounts")
     plans = await _rows(stack, "billing", "select account_id, version - 1 from subscriptions")
     objects, open_uploads = await _bucket(stack)
     awaited = {f"originals/{p.account_id}/{p.id}" for p in photos if p.state == "begun"}
-    owners = owners_of(jobs, attempts, photos, stored=objects)
+    # What was replaced may be there until it is removed.
+    replaced = dict.fromkeys((row.key for row in leftovers), "allowed")
+    owners = replaced | owners_of(jobs, attempts, photos, stored=objects)
     needed = {key for key, why in owners.items() if why == "needed"}
     return World(
         jobs={str(job.id): job for job in jobs},
@@ -161,7 +164,8 @@ def owners_of(
     for photo in photos:
         original = f"originals/{photo.account_id}/{photo.id}"
         if photo.state == "ready":
-            owners |= {photo.master_key: "needed", photo.thumbnail_key: "needed"}
+            made = (photo.master_key, photo.preview_key, photo.thumbnail_key, photo.frame_key)
+            owners |= {key: "needed" for key in made if key}
         if original in stored and _may_lie(photo, stored[original]):
             owners[original] = "allowed"
     # A run that was given up may have stored something; its attempt is swept after two hours.

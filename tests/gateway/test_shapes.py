@@ -10,11 +10,15 @@ from services.billing import api as billing
 from services.credits import api as credits_
 from services.gateway.app import contract
 from services.processing import api as processing
-from services.processing import batch_api
+from services.processing import batch_api, outline_api
 from services.uploads import api as uploads
+from services.uploads import print_api
 
 OWN = {("/v1/me", "get"), ("/v1/events", "get"), ("/v1/jobs/quote", "post")}
 OWN_TAGS = {"handoffs"}
+ELSEWHERE = {("/v1/photos/{photo_id}/outline", "post"): ("/v1/outlines", "post")}
+"""What the public asks of a photo, and processing is asked of a picture."""
+
 Operation = tuple[str, str]
 
 
@@ -23,14 +27,17 @@ def described(router: APIRouter) -> dict[str, Any]:
 
 
 PUBLIC = contract()
+OUTLINES = described(outline_api.router)
 PRIVATE = [
-    described(module.router) for module in (uploads, credits_, processing, batch_api, billing)
+    described(module.router)
+    for module in (uploads, print_api, credits_, processing, batch_api, billing)
 ]
 PASSED_THROUGH = sorted(
     (path, method)
     for path, operations in PUBLIC["paths"].items()
     for method in operations
-    if (path, method) not in OWN and not OWN_TAGS & set(operations[method]["tags"])
+    if (path, method) not in OWN | ELSEWHERE.keys()
+    and not OWN_TAGS & set(operations[method]["tags"])
 )
 
 
@@ -78,3 +85,14 @@ def test_the_public_shape_is_the_services_own(operation: Operation) -> None:
     assert shape(PUBLIC, ours.get("requestBody", {})) == shape(
         document, private.get("requestBody", {})
     )
+
+
+def test_an_outline_is_what_processing_proposes() -> None:
+    for public, private in ELSEWHERE.items():
+        ours, theirs = operation_of(PUBLIC, public), operation_of(OUTLINES, private)
+        assert ours
+        assert theirs
+        said = shape(PUBLIC, ours["responses"]["200"])
+
+        assert said
+        assert said == shape(OUTLINES, theirs["responses"]["200"])

@@ -8,6 +8,9 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageDraw, ImageFilter
 
+from tests.corpus.boxes import turned
+from tests.corpus.heics import of_tiles
+
 GPS_IFD, DESCRIPTION, ORIENTATION = 0x8825, 0x010E, 0x0112
 
 
@@ -45,6 +48,41 @@ def jpeg(path: Path, *, orientation: int = 1, size: tuple[int, int] = (640, 800)
     exif[ORIENTATION] = orientation
     exif.get_ifd(GPS_IFD)[1] = "N"
     faded_scene(*size).save(path, "JPEG", quality=92, exif=exif)
+    return path
+
+
+def cmyk_jpeg(path: Path) -> Path:
+    """A JPEG in printing inks, as scanners of print shops write them."""
+    faded_scene().convert("CMYK").save(path, "JPEG", quality=92)
+    return path
+
+
+def tiled_heic(path: Path) -> Path:
+    """A HEIC as iPhones write it: a grid of tiles, turned by `irot`, with EXIF."""
+    lying = faded_scene().transpose(Image.Transpose.ROTATE_90)
+    path.write_bytes(of_tiles(turned(3), image=lying, exif=6))
+    return path
+
+
+def on_a_table(path: Path) -> Path:
+    """A print on a dark table, as somebody takes a picture of it."""
+    table = Image.new("RGB", (900, 1100), (38, 34, 32))
+    table.paste(faded_scene(560, 700), (150, 180))
+    table.save(path, "JPEG", quality=92)
+    return path
+
+
+def album_page(path: Path) -> Path:
+    """Three prints on the dark page of an album, each of another size and none quite straight."""
+    page = Image.new("RGB", (1500, 1100), (44, 38, 34))
+    places = (((380, 480), 2, (90, 90)), ((420, 330), -3, (900, 120)), ((360, 450), 1, (600, 560)))
+    for size, degrees, place in places:
+        print_ = faded_scene(*size).convert("RGBA")
+        turned = print_.rotate(degrees, Image.Resampling.BICUBIC, expand=True)
+        page.paste(turned, place, turned)
+    grain = np.random.default_rng(3).normal(0, 2, (page.height, page.width, 3))
+    seen = np.clip(np.asarray(page) + grain, 0, 255).astype(np.uint8)
+    Image.fromarray(seen).save(path, "JPEG", quality=92)
     return path
 
 

@@ -62,8 +62,13 @@ async def test_a_jpeg_is_restored_and_paid_for_once(
     await the_books_are_right(stack)
 
 
-async def test_a_heic_is_restored(user: Rekindle, tmp_path: Path) -> None:
-    await restored(user, photos.heic(tmp_path / "IMG_0001.HEIC"), "restore", tmp_path / "after.png")
+@pytest.mark.parametrize("kind", ["heic", "tiled_heic", "cmyk_jpeg"])
+async def test_what_phones_and_scanners_write_is_restored(
+    user: Rekindle, tmp_path: Path, kind: str
+) -> None:
+    photo = getattr(photos, kind)(tmp_path / "IMG_0001.HEIC")
+
+    await restored(user, photo, "restore", tmp_path / "after.png")
 
     with Image.open(tmp_path / "after.png", formats=["PNG"]) as after:
         assert after.size == (640, 800)

@@ -33,7 +33,7 @@ async def add_photo(
     account_id: UUID,
     state: Literal["waiting", "prepared", "unusable", "deleted"] = "prepared",
 ) -> UUID:
-    photo_id = uuid4()
+    photo_id, is_made = uuid4(), state == "prepared"
     async with engine.begin() as connection:
         await connection.execute(
             preparations.insert().values(
@@ -42,10 +42,11 @@ async def add_photo(
                 state=state,
                 object_key=f"originals/{account_id}/{photo_id}",
                 media_type="image/jpeg",
-                master_key=f"masters/{account_id}/{photo_id}.jpg",
-                thumbnail_key=f"thumbnails/{account_id}/{photo_id}.webp",
-                width=WIDTH,
-                height=HEIGHT,
+                version=2,
+                master_key=f"masters/{account_id}/{photo_id}-2.jpg" if is_made else None,
+                thumbnail_key=f"thumbnails/{account_id}/{photo_id}-2.webp" if is_made else None,
+                width=WIDTH if is_made else None,
+                height=HEIGHT if is_made else None,
                 code="file-damaged" if state == "unusable" else None,
                 detail="The file is damaged." if state == "unusable" else None,
             )

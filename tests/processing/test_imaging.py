@@ -18,6 +18,8 @@ from tests.processing import pictures
 from tests.processing.pictures import BLUE, GREEN, GREY, RED, Pixels, at
 
 CLOSE = 6
+WHOLE = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+"""Nobody looks for corners here; what comes of that, test_proposing.py says."""
 
 
 @pytest.fixture(name="folder")
@@ -29,6 +31,7 @@ def master_of(
     source: Path, quad: list[tuple[float, float]] | None = None, *, enhanced: bool = True
 ) -> tuple[Pixels, Image.Image]:
     master, thumbnail = source.parent / "master", source.parent / "thumbnail"
+    quad = quad or WHOLE
     made = imaging.prepare(source, quad=quad, master=master, thumbnail=thumbnail, enhanced=enhanced)
     with Image.open(master) as image:
         image.load()

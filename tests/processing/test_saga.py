@@ -141,8 +141,9 @@ async def test_a_photo_becomes_a_result_that_is_paid_for(
     assert (shown["result"]["width"], shown["result"]["height"]) == (960, 720)
     await customer.until_credits(available=8, held=0)
     for key in (
-        f"masters/{customer.account_id}/{photo_id}.jpg",
-        f"thumbnails/{customer.account_id}/{photo_id}.webp",
+        f"masters/{customer.account_id}/{photo_id}-2.jpg",
+        f"previews/{customer.account_id}/{photo_id}-2.webp",
+        f"thumbnails/{customer.account_id}/{photo_id}-2.webp",
     ):
         assert await storage.size(key) > 0
 

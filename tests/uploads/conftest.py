@@ -60,6 +60,16 @@ class Uploader:
         assert answer.status_code == 202, answer.text
         return photo_id
 
+    async def cut(self, photo_id: str, quad: Any) -> httpx.Response:
+        return await self.client.put(f"/v1/photos/{photo_id}/quad", json={"quad": quad})
+
+    async def split(self, page_id: str, quads: Any, *, key: str = "k") -> httpx.Response:
+        return await self.client.post(
+            f"/v1/photos/{page_id}/split",
+            json={"quads": quads},
+            headers={"idempotency-key": key},
+        )
+
     async def show(self, photo_id: str) -> dict[str, Any]:
         answer = await self.client.get(f"/v1/photos/{photo_id}")
         assert answer.status_code == 200, answer.text

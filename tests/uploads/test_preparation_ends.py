@@ -1,5 +1,6 @@
 """What follows when processing is done with a photo."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,21 +15,27 @@ from tests.uploads import pictures
 from tests.uploads.conftest import Uploader, exists, said, types_said
 
 
-def prepared(uploader: Uploader, photo_id: str) -> PhotoPrepared:
-    return PhotoPrepared(
+def prepared(uploader: Uploader, photo_id: str, *, version: int = 2, **more: Any) -> PhotoPrepared:
+    name = f"{uploader.account_id}/{photo_id}-{version}"
+    message = PhotoPrepared(
         photo_id=UUID(photo_id),
         account_id=uploader.account_id,
-        master_key=f"masters/{uploader.account_id}/{photo_id}.jpg",
-        thumbnail_key=f"thumbnails/{uploader.account_id}/{photo_id}.webp",
+        version=version,
+        master_key=f"masters/{name}.jpg",
+        preview_key=f"previews/{name}.webp",
+        thumbnail_key=f"thumbnails/{name}.webp",
+        blurhash="LxH27h2lwtX3mAWUjwfAgFfmfTfi",
         width=90,
         height=60,
     )
+    return message.model_copy(update=more)
 
 
-def unusable(uploader: Uploader, photo_id: str) -> PhotoUnusable:
+def unusable(uploader: Uploader, photo_id: str, *, version: int = 2) -> PhotoUnusable:
     return PhotoUnusable(
         photo_id=UUID(photo_id),
         account_id=uploader.account_id,
+        version=version,
         code="undecodable",
         detail="The middle is missing.",
     )
@@ -50,7 +57,8 @@ def delivery(engine: AsyncEngine, message: Message) -> Delivery:
 
 
 async def store(storage: Storage, message: PhotoPrepared) -> None:
-    for key in (message.master_key, message.thumbnail_key):
+    made = (message.master_key, message.preview_key, message.thumbnail_key, message.frame_key)
+    for key in filter(None, made):
         await storage._client.put_object(Bucket=storage._bucket, Key=key, Body=b"pixels")
 
 

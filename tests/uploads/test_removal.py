@@ -121,7 +121,7 @@ async def test_preparation_that_died_silently_leaves_nothing_of_a_deleted_photo(
 ) -> None:
     photo_id = await uploader.accepted(pictures.jpeg())
     await uploader.client.delete(f"/v1/photos/{photo_id}")
-    master = f"masters/{uploader.account_id}/{photo_id}.jpg"
+    master = f"masters/{uploader.account_id}/{photo_id}-2.jpg"
     await storage._client.put_object(Bucket=storage._bucket, Key=master, Body=b"late")
 
     await later(engine, photos.UPLOAD_WITHIN + photos.LATE_WRITES_END_AFTER)
