@@ -48,7 +48,7 @@ class Proposal:
     def is_certain(self) -> bool:
         """Whether to cut without asking: one print, all of which is seen, and sure corners."""
         corners = np.array(self.quad)
-        is_inside = corners.min() >= INSIDE_BY and corners.max() <= 1 - INSIDE_BY
+        is_inside = bool(corners.min() >= INSIDE_BY and corners.max() <= 1 - INSIDE_BY)
         return self.confidence >= CONFIDENT and is_inside and not self.prints
 
 
