@@ -21,6 +21,7 @@ from sdk.rekindle.cli.door import INTERRUPTED
 from sdk.rekindle.login import Issuer, login_with_password
 from sdk.rekindle.problems import NotLoggedIn
 from sdk.rekindle.tokens import StoredLogin, TokenStore
+from tests.journeys import photos
 from tests.sdk.scripted import measured
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +103,23 @@ async def test_a_login_renews_itself_and_ends_with_logging_out(
     await issuer.revoke(kept)
     with pytest.raises(NotLoggedIn):
         await issuer.renew(kept)
+
+
+def test_a_page_is_outlined_split_and_cut_by_commands(command: Command, tmp_path: Path) -> None:
+    photos.album_page(tmp_path / "album.jpg")
+    page = json.loads(command("photos", "add", "album.jpg", "--json").stdout)
+
+    outline = json.loads(command("photos", "outline", page["id"], "--json").stdout)
+    assert len(outline["prints"]) == 3
+    assert len(command("photos", "outline", page["id"]).stdout.splitlines()) == 4
+    parts = command("photos", "split", page["id"], "--json").stdout.splitlines()
+    assert [json.loads(part)["state"] for part in parts] == ["ready"] * 3
+    corners = ("0,0", "0.5,0", "0.5,1", "0,1")
+    cut = json.loads(command("photos", "cut", page["id"], *corners, "--json").stdout)
+    assert (cut["width"], cut["height"]) == (page["width"] // 2, page["height"])
+    whole = json.loads(command("photos", "cut", page["id"], "--json").stdout)
+    assert (whole["width"], whole["quad"]) == (page["width"], None)
+    assert command("photos", "cut", page["id"], "here", *corners[1:]).returncode == 2
 
 
 async def test_prices_and_plans_are_read_as_data(rekindle: Rekindle) -> None:
