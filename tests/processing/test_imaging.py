@@ -28,10 +28,9 @@ def _folder(tmp_path: Path) -> Path:
 
 
 def master_of(
-    source: Path, quad: list[tuple[float, float]] | None = None, *, enhanced: bool = True
+    source: Path, quad: list[tuple[float, float]] | None = WHOLE, *, enhanced: bool = True
 ) -> tuple[Pixels, Image.Image]:
     master, thumbnail = source.parent / "master", source.parent / "thumbnail"
-    quad = quad or WHOLE
     made = imaging.prepare(source, quad=quad, master=master, thumbnail=thumbnail, enhanced=enhanced)
     with Image.open(master) as image:
         image.load()
