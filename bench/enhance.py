@@ -20,7 +20,7 @@ from bench import likeness, photos
 from bench.likeness import AGEING, BLURRED, Case
 from bench.options import Options
 from bench.report import Goal, Report, ratios
-from services.processing import enhancing, faces, geometry, imaging
+from services.processing import enhancing, faces, geometry, imaging, proposing
 from services.processing.faces import QUARTERS
 from tests.processing.pictures import textured
 
@@ -88,8 +88,9 @@ def _in_turns(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, l
 
 def _decode(path: Path, folder: Path) -> None:
     master, thumbnail = folder / "master", folder / "thumbnail"
+    whole = proposing.UNSURE.quad
     imaging.prepare(
-        path, quad=None, master=master, thumbnail=thumbnail, enhanced=False, side_max=SIDE
+        path, quad=whole, master=master, thumbnail=thumbnail, enhanced=False, side_max=SIDE
     )
 
 
