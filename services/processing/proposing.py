@@ -14,8 +14,11 @@ from services.processing.outlines import find_outline, find_prints
 PROXY_PIXELS_MAX, PROXY_SIDE = 1_000_000, 1_000
 """What is looked at has a megapixel; a JPEG is decoded no larger than needed for that."""
 
-CONFIDENT = 0.8
-"""From here on a photo whose corners nobody gave is cut along those we propose."""
+CONFIDENT = 0.95
+"""From here on a photo whose corners nobody gave is cut along those we propose.
+
+Of 255 photographs that show no print 1 is cut (from 0.8 on 23); of 200 snapshots 171 reach it.
+"""
 
 PRINTS_MAX = 9
 DECIMALS = 5
