@@ -95,6 +95,9 @@ async def test_each_arrival_reaches_the_desktop_with_its_hand_off(
         "version": 3,
         "width": 300,
         "height": 200,
+        "blurhash": None,
+        "quad": None,
+        "outline": None,
         "handoff_id": handoff_id,
     }
     assert shown["photos"] == [{"id": str(photo_id), "state": "ready"}]

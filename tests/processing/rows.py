@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Tier
-from services.kit.db import uuid7
+from services.kit.db import Connection, uuid7
 from services.processing import accounts, jobs
 from services.processing.budgets import Limits
 from services.processing.models import attempts as attempts_table
@@ -17,6 +17,10 @@ from services.processing.models import jobs as jobs_table
 from services.processing.models import preparations
 
 WIDTH, HEIGHT = 640, 480
+MASTER_RECORDED = (
+    "update preparations set state = 'prepared', master_key = 'm', thumbnail_key = 't',"
+    " width = 1, height = 1"
+)
 PLENTY = Limits(*[Decimal(1_000_000)] * 4)
 """For tests that end runs by a plain update, which gives no reservation back."""
 
@@ -52,6 +56,13 @@ async def add_photo(
             )
         )
     return photo_id
+
+
+async def finish_photo(connection: Connection, photo_id: UUID) -> None:
+    """What preparation writes when it is done, and whom it wakes."""
+    query = sa.text(f"{MASTER_RECORDED} where photo_id = :photo_id")
+    await connection.execute(query, {"photo_id": photo_id})
+    await jobs.wake_waiting(connection, photo_id)
 
 
 async def add_job(engine: AsyncEngine, account_id: UUID, *, photo_id: UUID | None = None) -> UUID:

@@ -49,9 +49,8 @@ async def test_while_its_photo_is_being_prepared(desk: Desk) -> None:
     photo_id = await rows.add_photo(desk.engine, desk.account_id, "waiting")
     desk.job_id = await rows.add_job(desk.engine, desk.account_id, photo_id=photo_id)
     await cancel(desk)
-    await rows.execute(desk.engine, "update preparations set state = 'prepared'")
     async with desk.engine.begin() as connection:
-        await jobs.wake_waiting(connection, photo_id)
+        await rows.finish_photo(connection, photo_id)
     assert (await desk.job()).ready_at is None
 
 

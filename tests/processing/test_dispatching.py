@@ -16,6 +16,7 @@ from tests.processing.rows import (
     add_photo,
     attempts_of,
     execute,
+    finish_photo,
     job,
     open_account,
     said,
@@ -225,9 +226,8 @@ async def test_a_job_starts_only_when_its_photo_is_prepared(engine: AsyncEngine)
     job_id = await add_job(engine, account_id, photo_id=photo_id)
 
     assert await start(engine, 10) is None
-    await execute(engine, "update preparations set state = 'prepared'")
     async with engine.begin() as connection:
-        await jobs.wake_waiting(connection)
+        await finish_photo(connection, photo_id)
 
     assert await start(engine, 10) == job_id
 

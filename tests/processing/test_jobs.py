@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +26,7 @@ from tests.processing.rows import (
     add_photo,
     attempts_of,
     execute,
+    finish_photo,
     job,
     open_account,
     types_said,
@@ -332,15 +334,9 @@ async def test_a_photo_prepared_while_its_job_is_queued_wakes_the_job(engine: As
     for _ in range(10):
         photo_id = await add_photo(engine, account_id, "waiting")
 
-        async def prepared(connection: Connection, photo_id: UUID = photo_id) -> None:
-            await connection.execute(
-                sa.text("update preparations set state = 'prepared' where photo_id = :id"),
-                {"id": photo_id},
-            )
-            await jobs.wake_waiting(connection, photo_id)
-
         job_id, _ = await asyncio.gather(
-            add_job(engine, account_id, photo_id=photo_id), in_own_transaction(engine, prepared)
+            add_job(engine, account_id, photo_id=photo_id),
+            in_own_transaction(engine, partial(finish_photo, photo_id=photo_id)),
         )
 
         assert (await job(engine, job_id)).ready_at is not None

@@ -3,7 +3,15 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.processing import jobs, reconciling
-from tests.processing.rows import add_job, add_photo, execute, job, open_account, types_said
+from tests.processing.rows import (
+    MASTER_RECORDED,
+    add_job,
+    add_photo,
+    execute,
+    job,
+    open_account,
+    types_said,
+)
 
 
 async def test_a_job_whose_photo_never_comes_ends_after_ten_minutes(engine: AsyncEngine) -> None:
@@ -28,7 +36,7 @@ async def test_a_job_that_missed_its_photo_is_woken(engine: AsyncEngine) -> None
     account_id = await open_account(engine)
     photo_id = await add_photo(engine, account_id, "waiting")
     job_id = await add_job(engine, account_id, photo_id=photo_id)
-    await execute(engine, "update preparations set state = 'prepared'")
+    await execute(engine, MASTER_RECORDED)
 
     await reconciling.end_waiting(engine)
 
