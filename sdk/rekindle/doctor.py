@@ -18,6 +18,7 @@ from sdk.rekindle.places import SERVICES, Place
 
 PART_TIMEOUT_S = 8.0
 COUNTED_WITHIN_S = 6.0
+QUEUES_ASKED_MAX = 3
 FREE_BYTES_MIN = 500 * 1024 * 1024
 CLOCK_APART_S_MAX = 60.0
 DECODERS_TIMEOUT_S = 30.0
@@ -210,10 +211,15 @@ def _broker(state: dict[str, Any]) -> Look:
 async def _queues(client: httpx.AsyncClient, state: dict[str, Any]) -> list[dict[str, Any]]:
     parts = urlsplit(state.get("amqp_management_url", ""))
     vhost = urlsplit(state.get("amqp_url", "")).path.strip("/")
-    answer = await client.get(
-        f"{parts.scheme}://{parts.hostname}:{parts.port}/api/queues/{vhost}",
-        auth=(unquote(parts.username or ""), unquote(parts.password or "")),
-    )
+    for _ in range(QUEUES_ASKED_MAX):
+        answer = await client.get(
+            f"{parts.scheme}://{parts.hostname}:{parts.port}/api/queues/{vhost}",
+            auth=(unquote(parts.username or ""), unquote(parts.password or "")),
+        )
+        # While queues come and go RabbitMQ's own list of them fails now and then.
+        if not answer.is_server_error:
+            break
+        await asyncio.sleep(1)
     queues: list[dict[str, Any]] = answer.raise_for_status().json()
     return queues
 

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from deploy.local import demo
 from sdk.rekindle import LoginFailed, Rekindle, RekindleProblem
@@ -73,7 +73,7 @@ def command(environment: dict[str, str], tmp_path: Path) -> Command:
 
 def portrait(path: Path) -> Path:
     picture = Image.effect_noise((320, 400), 60).convert("RGB")
-    picture.paste((200, 150, 90), (60, 80, 260, 330))
+    ImageDraw.Draw(picture).ellipse((60, 80, 260, 330), (200, 150, 90))
     picture.save(path)
     return path
 
