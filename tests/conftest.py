@@ -8,6 +8,7 @@ those get a database, a vhost and a bucket named `rekindle-tests`.
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -49,6 +50,9 @@ end $$
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts this in the background has everything it starts ignore Ctrl-C, and so
+    # would the programs that the tests stop with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "messaging: speaks to the broker itself (added here)")
 
 
