@@ -15,7 +15,6 @@ from typing import Self
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-import aio_pika
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -26,7 +25,8 @@ from bench.options import Options
 from bench.report import Goal, Report, ratios
 from deploy.local.environments import AUDIENCE, CLI_CLIENT
 from deploy.local.issuer.keys import KeyRing
-from services.gateway import accounts
+from services.gateway import accounts, consumers, nudges
+from services.kit import bus
 
 ACCOUNTS, EACH = 1_000, 5
 CONNECTIONS = ACCOUNTS * EACH
@@ -101,12 +101,11 @@ async def measure(options: Options) -> Report:
         here, there = Listeners(port), Listeners(peer.port)
         opened_s = await _open(here, audience.requests(), stack.pids["gateway"], ours)
         await _open(there, [wire.request("GET", "/events")] * CONNECTIONS, peer.pid, theirs)
-        nudges = Nudges(stack.facts["amqp_url"], audience.account_ids)
-        async with nudges:
+        async with Nudges(stack.facts["amqp_url"], audience.account_ids) as writer:
             said = 0
             for _ in range(options.rounds):
                 said += 1
-                await _broadcast(stack, engine, nudges, here, ours, said=said)
+                await _broadcast(stack, engine, writer, here, ours, said=said)
                 await _peer_broadcast(peer, there, theirs, said=said)
             there.close()
             here.close(EACH)  # make room: the gateway takes 5,000 in all
@@ -119,32 +118,29 @@ async def measure(options: Options) -> Report:
             async with _silent(port, silent_token):
                 for _ in range(options.rounds):
                     said += 1
-                    await _broadcast(stack, engine, nudges, here, with_slow, said=said)
+                    await _broadcast(stack, engine, writer, here, with_slow, said=said)
         here.close()
         await engine.dispose()
     return _report(ours, theirs, with_slow, opened_s=opened_s, replayed_s=replayed_s)
 
 
 class Nudges:
-    """What the feed's writer sends after a commit, to the gateway's own queue."""
+    """What the feed's writer sends after each commit, as many accounts at a time as it hears of."""
 
     def __init__(self, url: str, account_ids: Sequence[UUID]) -> None:
-        self._url, self.account_ids = url, account_ids
+        self._broker, self.account_ids = bus.create_broker(url, name="bench"), account_ids
 
     async def __aenter__(self) -> Self:
-        self._connection = await aio_pika.connect(self._url)
-        # The writer waits for confirms too; here it is not the writer that is measured.
-        channel = await self._connection.channel(publisher_confirms=False)
-        self._exchange = await channel.get_exchange("rk.gw")
+        await self._broker.connect()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._connection.close()
+        await self._broker.stop()
 
     async def send(self) -> None:
-        """One to each account."""
-        for account_id in self.account_ids:
-            await self._exchange.publish(aio_pika.Message(b""), f"user.{account_id}")
+        """One for every account."""
+        for start in range(0, len(self.account_ids), consumers.PREFETCH):
+            await nudges.send(self._broker, self.account_ids[start : start + consumers.PREFETCH])
 
 
 async def _audience(stack: Running, engine: AsyncEngine, number: int) -> Audience:
@@ -174,14 +170,14 @@ async def _open(there: Listeners, asked: Sequence[bytes], pid: int, side: Side) 
 
 
 async def _broadcast(
-    stack: Running, engine: AsyncEngine, nudges: Nudges, here: Listeners, side: Side, *, said: int
+    stack: Running, engine: AsyncEngine, writer: Nudges, here: Listeners, side: Side, *, said: int
 ) -> None:
     async with engine.begin() as connection:
-        ids = [str(one) for one in nudges.account_ids]
+        ids = [str(one) for one in writer.account_ids]
         await connection.execute(_SAY, {"accounts": ids})
     programs = {name: stack.pids[name] for name in ("gateway", "postgres", "rabbitmq")}
     before, began = cpu.seconds(programs), time.perf_counter()
-    await nudges.send()
+    await writer.send()
     side.last_ms.append((max(await here.heard(said)) - began) * 1e3)
     spent = sum(cpu.spent(programs, before).values())
     side.cpu_us.append(spent / len(here.all) * 1e6)

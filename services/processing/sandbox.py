@@ -61,8 +61,14 @@ class Sandbox:
         warden = await self._idle.get()
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._threads, warden.ask, task, folder, arguments)
+
+        def give_back(done: asyncio.Future[dict[str, Any]]) -> None:
+            self._idle.put_nowait(warden)
+            if not done.cancelled():
+                done.exception()  # seen, also when nobody waits for it any more
+
         # A cancelled caller must not give back a warden that is still busy.
-        work.add_done_callback(lambda _: self._idle.put_nowait(warden))
+        work.add_done_callback(give_back)
         return await asyncio.shield(work)
 
     def close(self) -> None:
