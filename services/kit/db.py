@@ -70,8 +70,13 @@ def is_transient(error: BaseException) -> bool:
             return True
         state = getattr(original, "sqlstate", None) or ""
         return state in RETRIED_SQLSTATES or state.startswith(CONNECTION_EXCEPTION)
+    # Some errors of a connection that is closed already reach us as the driver raised them.
     return isinstance(
-        error, asyncpg.InternalClientError | asyncpg.PostgresConnectionError | NoConnectionFree
+        error,
+        asyncpg.InternalClientError
+        | asyncpg.InterfaceError
+        | asyncpg.PostgresConnectionError
+        | NoConnectionFree,
     )
 
 
