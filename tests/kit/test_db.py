@@ -70,6 +70,17 @@ def test_the_errors_of_a_killed_server_are_worth_a_retry() -> None:
     assert not is_transient(ValueError())
 
 
+async def test_a_connection_that_is_closed_already_is_worth_a_retry(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        await raw.close()
+        with pytest.raises(asyncpg.InterfaceError, match="closed") as failed:
+            await raw.fetchval("select 1")
+
+    assert is_transient(failed.value)
+
+
 async def test_a_pool_that_has_nothing_free_is_worth_a_retry(
     database_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
