@@ -1,19 +1,22 @@
 """A photo that is cut elsewhere never loses what it was, and nothing stays that was replaced."""
 
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Message
-from contracts.processing.v1 import PhotoPrepared, PhotoUnusable
+from contracts.processing.v1 import PhotoPrepared, PhotoUnusable, PreparePhoto
 from contracts.uploads.v1 import Outline
 from services.kit.storage import Storage
+from services.processing.preparation import Keys
 from services.uploads import leftovers, prints, removal
 from services.uploads.consumers import PreparationEnds
+from services.uploads.photos import Photo
 from tests.uploads import pictures
 from tests.uploads.conftest import Uploader, exists, said, types_said
 from tests.uploads.test_preparation_ends import delivery, prepared, store, unusable
@@ -247,3 +250,21 @@ async def test_changes_without_end_are_refused(
     assert int(refused.headers["retry-after"]) <= leftovers.READ_FOR / timedelta(seconds=1)
     await room.hours_pass()
     assert (await uploader.cut(photo_id, INNER)).json()["state"] == "accepted"
+
+
+@pytest.mark.parametrize("version", [None, 2])
+def test_it_knows_where_a_preparation_writes(version: int | None) -> None:
+    """Neither service asks the other; both build the same names."""
+    account, photo = uuid4(), uuid4()
+    blank: dict[str, Any] = dict.fromkeys(field.name for field in fields(Photo))
+    known = Photo(**blank | {"id": photo, "account_id": account, "accepted_version": version})
+    command = PreparePhoto(
+        photo_id=photo,
+        account_id=account,
+        tier="standard",
+        object_key=known.original_key,
+        media_type="image/jpeg",
+        version=version,
+    )
+
+    assert known.keys_in_the_making == frozenset(Keys.of(command))
