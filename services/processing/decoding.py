@@ -62,6 +62,9 @@ class Decoded:
     side: int
     """The longer side in the file, in pixels: it may have been made smaller on the way."""
 
+    is_told: bool
+    """Whether the file says which way the camera was held, be it upright."""
+
 
 def decode(source: Path, *, side_needed: int) -> Decoded:
     """Open one file, or raise `Unusable`.
@@ -90,11 +93,11 @@ def _decode(source: Path, side_needed: int) -> Decoded:
         _bound(source, image)
         exif = _exif(source, image)
         kept, orientation = keeping.kept(image, exif), _orientation(source, image, exif)
-        side = max(image.size)
+        side, is_told = max(image.size), _ORIENTATION in exif
         pixels = _opened(source, image, side_needed)
     if upright := _UPRIGHT.get(orientation):
         pixels = np.asarray(upright(pixels), np.uint8)
-    return Decoded(pixels, kept, side)
+    return Decoded(pixels, kept, side, is_told)
 
 
 def _opened(source: Path, image: Image.Image, side_needed: int) -> Pixels:

@@ -10,7 +10,6 @@ If the master is only a part of the picture, the whole of it is kept as well, as
 the wrong place, by us or by its owner, it can be cut again. Nothing is enhanced in it.
 """
 
-import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,14 +20,13 @@ from PIL import Image
 
 from services.processing import enhancing, faces, geometry, tones
 from services.processing.blurhash import blurhash
-from services.processing.decoding import FORMATS, Decoded, Unusable, decode
+from services.processing.decoding import Decoded, Unusable, decode
 from services.processing.proposing import UNSURE, Quad, is_whole, propose
 
 MASTER_SIDE_MAX, MASTER_QUALITY = 4096, 95
 FRAME_QUALITY = 90
 PREVIEW_SIDE_MAX, THUMBNAIL_SIDE_MAX, WEBP_QUALITY, WEBP_EFFORT = 1024, 320, 80, 2
 HASHED_SIDE_MAX = 32
-ORIENTATION = 0x0112
 CUBIC_DOWN_TO = 0.75
 PART_MIN = 0.05
 """A print that is a smaller part of its picture gets no more pixels for it."""
@@ -73,7 +71,7 @@ def prepare(
     decoded = decode(source, side_needed=_side_needed(quad, side_max))
     outline = None
     if quad is None:
-        turns = 0 if _camera_told(source) else faces.quarter_turns(decoded.pixels)
+        turns = 0 if decoded.is_told else faces.quarter_turns(decoded.pixels)
         decoded = _turned(decoded, turns)
         outline = _outlined(decoded)
         quad = outline.quad if outline.applied else None
@@ -99,13 +97,6 @@ def prepare(
     _save_webp(small, thumbnail)
     height, width = pixels.shape[:2]
     return Prepared(width, height, blurhash(_shrunk(small, HASHED_SIDE_MAX)), quad, outline)
-
-
-def _camera_told(source: Path) -> bool:
-    """Whether the file says which way the camera was held, be it upright."""
-    with contextlib.suppress(Exception), Image.open(source, formats=FORMATS) as image:
-        return ORIENTATION in image.getexif()
-    return False
 
 
 def _turned(decoded: Decoded, turns: int) -> Decoded:

@@ -140,11 +140,6 @@ async def _unlisted(stack: Stack, keys: Collection[str]) -> list[str]:
     return found
 
 
-async def states_of_jobs(stack: Stack) -> list[str]:
-    """The state of every job there is."""
-    return [str(row.state) for row in await _rows(stack, "processing", "select state from jobs")]
-
-
 async def last_of_feed(stack: Stack, account: str) -> int:
     """The number of the last event of an account."""
     statement = f"select last_seq from feeds where account_id = '{account}'"

@@ -40,12 +40,6 @@ def saved(path: Path, image: Image.Image, kind: str = "PNG", **options: Any) -> 
     return path
 
 
-def with_orientation(path: Path, orientation: int) -> Path:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return saved(path, corners(), "JPEG", quality=95, subsampling=0, exif=exif)
-
-
 def deep_grey_png(path: Path, tones: NDArray[np.uint16]) -> Path:
     """A 16-bit grey PNG, written by hand: Pillow must not have its say."""
     height, width = tones.shape
