@@ -50,15 +50,15 @@ def find_outline(pixels: NDArray[np.uint8]) -> Outline:
     """The print in a picture, height x width x 3 sRGB; the whole frame when unsure."""
     if _is_extreme(pixels):
         return Outline(WHOLE, 0.0)
-    return _outline(_proxy(pixels), is_whole=True)
+    return _outline(proxy(pixels), is_whole=True)
 
 
 def find_prints(pixels: NDArray[np.uint8]) -> list[Outline]:
     """Several prints in one picture, in reading order; none when there is not more than one."""
     if _is_extreme(pixels):
         return []
-    proxy = _proxy(pixels)
-    found = [_within(proxy, box) for box in outline_regions.islands(worked(proxy))]
+    seen = proxy(pixels)
+    found = [_within(seen, box) for box in outline_regions.islands(worked(seen))]
     prints = _apart([outline for outline in found if outline.confidence >= CONFIDENT])
     return _in_reading_order(prints) if len(prints) > 1 else []
 
@@ -68,7 +68,8 @@ def _is_extreme(pixels: NDArray[np.uint8]) -> bool:
     return bool(short < SIDE_MIN or long > ASPECT_MAX * short)
 
 
-def _proxy(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def proxy(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What is looked at: as much of a picture as corners are found in."""
     scale = (PROXY_PIXELS / (pixels.shape[0] * pixels.shape[1])) ** 0.5
     return _scaled(pixels, scale) if scale < 1 else pixels
 
@@ -85,16 +86,16 @@ def worked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _scaled(pixels, WORK_SIDE / max(pixels.shape[:2]))
 
 
-def _outline(proxy: NDArray[np.uint8], *, is_whole: bool) -> Outline:
-    small = worked(proxy)
+def _outline(seen: NDArray[np.uint8], *, is_whole: bool) -> Outline:
+    small = worked(seen)
     corners, confidence = outline_search.best(small)
     # Around a piece of a page there is more of the page.
     if confidence < CONFIDENT or (is_whole and _is_on_its_paper(small, corners)):
         return Outline(WHOLE, min(confidence, CONFIDENT))
-    larger = proxy.shape[1] / small.shape[1], proxy.shape[0] / small.shape[0]
+    larger = seen.shape[1] / small.shape[1], seen.shape[0] / small.shape[0]
     corners = ((corners + 0.5) * larger - 0.5).astype(np.float32)
-    corners = outline_refining.refined(proxy, corners)
-    return Outline(_named(corners, (proxy.shape[1], proxy.shape[0])), confidence)
+    corners = outline_refining.refined(seen, corners)
+    return Outline(_named(corners, (seen.shape[1], seen.shape[0])), confidence)
 
 
 def _is_on_its_paper(small: NDArray[np.uint8], corners: NDArray[np.float32]) -> bool:
@@ -131,13 +132,13 @@ def _common(one: Outline, other: Outline) -> float:
     return float(common) / max(min(cv2.contourArea(first), cv2.contourArea(second)), 1e-9)
 
 
-def _within(proxy: NDArray[np.uint8], box: tuple[float, float, float, float]) -> Outline:
+def _within(seen: NDArray[np.uint8], box: tuple[float, float, float, float]) -> Outline:
     """The print in a piece of the picture."""
-    height, width = proxy.shape[:2]
+    height, width = seen.shape[:2]
     left, top, right, bottom = (
         round(part * side) for part, side in zip(box, (width, height) * 2, strict=True)
     )
-    piece = np.ascontiguousarray(proxy[top:bottom, left:right])
+    piece = np.ascontiguousarray(seen[top:bottom, left:right])
     if _is_extreme(piece):
         return Outline(WHOLE, 0.0)
     outline = _outline(piece, is_whole=False)

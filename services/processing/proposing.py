@@ -1,18 +1,16 @@
 """What we would cut out of a picture: its print, or the several prints that lie in it."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.processing import outlines
 from services.processing.decoding import decode
-from services.processing.outlines import find_outline, find_prints
 
-PROXY_PIXELS_MAX, PROXY_SIDE = 1_000_000, 1_000
-"""What is looked at has a megapixel; a JPEG is decoded no larger than needed for that."""
+PROXY_SIDE = 1_000
+"""A JPEG is decoded no larger than needed for what is looked at."""
 
 CONFIDENT = 0.95
 """From here on a photo whose corners nobody gave is cut along those we propose.
@@ -55,7 +53,7 @@ class Proposal:
         return self.confidence >= CONFIDENT and is_inside and not self.prints
 
 
-UNSURE = Proposal([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)], confidence=0.0)
+UNSURE = Proposal(outlines.WHOLE, confidence=0.0)
 
 
 def propose_for(source: Path) -> Proposal:
@@ -65,9 +63,9 @@ def propose_for(source: Path) -> Proposal:
 
 def propose(pixels: NDArray[np.uint8]) -> Proposal:
     """Look at a picture (height x width x 3, sRGB, upright)."""
-    proxy = _proxy(pixels)
-    outline = find_outline(proxy)
-    prints = [Print(_told(one.quad), one.confidence) for one in find_prints(proxy)[:PRINTS_MAX]]
+    seen = outlines.proxy(pixels)
+    outline, several = outlines.find_outline(seen), outlines.find_prints(seen)
+    prints = [Print(_told(one.quad), one.confidence) for one in several[:PRINTS_MAX]]
     return Proposal(_told(outline.quad), outline.confidence, prints)
 
 
@@ -80,12 +78,3 @@ def _told(quad: Quad) -> Quad:
     """Corners in as many digits as mean something, none of them outside the picture."""
     inside = np.clip(np.array(quad), 0, 1).round(DECIMALS).tolist()
     return [(across, down) for across, down in inside]
-
-
-def _proxy(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    scale = math.sqrt(PROXY_PIXELS_MAX / (height * width))
-    if scale >= 1:
-        return pixels
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
