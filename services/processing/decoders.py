@@ -9,7 +9,6 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from services.processing.sandbox import Sandbox
+from services.processing.sandbox import Sandbox, task_folder
 
 ADVISORIES = Path(__file__).with_name("advisories.toml")
 
@@ -46,8 +45,8 @@ async def main(asked: Sequence[str]) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     box = Sandbox(workers=1)
     try:
-        with tempfile.TemporaryDirectory(prefix="rekindle-look-") as folder:
-            seen = await box.run("look", folder=Path(folder))
+        with task_folder() as folder:
+            seen = await box.run("look", folder=folder)
     finally:
         box.close()
     found = judged(seen["versions"])

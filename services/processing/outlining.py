@@ -2,9 +2,7 @@
 
 import asyncio
 import re
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +10,7 @@ from services.kit.problems import NotFound, Unavailable
 from services.kit.storage import NoSuchObject, ObjectTooLarge, Storage
 from services.processing.errors import PhotoUnreadable
 from services.processing.preparation import ORIGINAL_BYTES_MAX
-from services.processing.sandbox import Crashed, Sandbox, TaskFailed
+from services.processing.sandbox import Crashed, Sandbox, TaskFailed, task_folder
 
 WAITING_MAX, WAITING_PER_ACCOUNT_MAX = 16, 4
 ANSWERED_WITHIN_S = 10.0
@@ -53,11 +51,11 @@ class Outliner:
             self._waiting = +self._waiting
 
     async def _look(self, key: str) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="rekindle-outline-") as folder:
-            source = Path(folder) / "source"
+        with task_folder() as folder:
+            source = folder / "source"
             try:
                 await self._storage.download(key, source, bytes_max=ORIGINAL_BYTES_MAX)
-                return await self._sandbox.run("propose", folder=Path(folder), source=str(source))
+                return await self._sandbox.run("propose", folder=folder, source=str(source))
             except (NoSuchObject, ObjectTooLarge):
                 raise NotFound from None
             except TaskFailed as refusal:

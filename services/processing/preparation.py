@@ -10,7 +10,6 @@ one. If it fails, everything stays as it was.
 """
 
 import asyncio
-import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -30,7 +29,7 @@ from services.kit.outbox import order, say
 from services.kit.storage import NoSuchObject, ObjectChanged, ObjectTooLarge, Storage
 from services.processing import accounts, jobs
 from services.processing.models import preparations
-from services.processing.sandbox import Crashed, Sandbox, TaskFailed
+from services.processing.sandbox import Crashed, Sandbox, TaskFailed, task_folder
 
 ORIGINAL_BYTES_MAX = 50 * 1024 * 1024
 CRASHES_MAX = 3
@@ -140,9 +139,9 @@ class Preparer:
             async with transaction():
                 return
         keys = Keys.of(command)
-        with tempfile.TemporaryDirectory(prefix="rekindle-prepare-") as folder:
+        with task_folder() as folder:
             try:
-                facts = await self._make(command, keys, Path(folder))
+                facts = await self._make(command, keys, folder)
             except (NoSuchObject, ObjectTooLarge):
                 facts = {"code": "file-missing", "detail": "The uploaded file is not there."}
             except ObjectChanged:

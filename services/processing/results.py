@@ -1,8 +1,6 @@
 """Looking at what the GPU made, before anyone else does."""
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +17,7 @@ from services.processing import attempts, jobs
 from services.processing.models import attempts as attempts_table
 from services.processing.models import jobs as jobs_table
 from services.processing.preparation import CRASHES_MAX
-from services.processing.sandbox import Crashed, Sandbox, TaskFailed
+from services.processing.sandbox import Crashed, Sandbox, TaskFailed, task_folder
 
 RESULT_BYTES_MAX = 100 * 1024 * 1024
 MEDIA_TYPE = "image/png"
@@ -96,12 +94,12 @@ class Checker:
         return [result.job_id in completed for _, result in checked]
 
     async def _look(self, waiting: Row[Any]) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="rekindle-check-") as folder:
-            path = Path(folder) / "result"
+        with task_folder() as folder:
+            path = folder / "result"
             await self._storage.download(waiting.result_key, path, bytes_max=RESULT_BYTES_MAX)
             return await self._sandbox.run(
                 "check",
-                folder=Path(folder),
+                folder=folder,
                 path=str(path),
                 sha256=waiting.output["sha256"] if waiting.output else None,
                 master_width=waiting.photo_width,

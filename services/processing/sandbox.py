@@ -11,10 +11,14 @@ are named, and answers are JSON: nobody in there can choose what we call or send
 import asyncio
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,6 +32,11 @@ START_TIMEOUT_S = 60.0
 ANSWER_BYTES_MAX = 64 * 1024
 WARDEN_GRACE_S = 10.0
 """How much later than the warden we lose patience ourselves."""
+
+_FOLDER = "rekindle-task-"
+_FOLDER_OF = re.compile(rf"{_FOLDER}(\d+)-(\d+)-")
+_STARTED_AT = 19
+"""Field 22 of /proc/<pid>/stat, counted behind the name: when the process started (proc(5))."""
 
 log = structlog.get_logger()
 
@@ -44,12 +53,37 @@ class TaskFailed(Exception):  # noqa: N818  # an answer, not a fault
         self.name, self.facts = name, facts
 
 
+@contextmanager
+def task_folder() -> Iterator[Path]:
+    """A folder for what one task reads and writes; photos never outlive their task for long."""
+    pid = str(os.getpid())
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{pid}-{_started(pid)}-") as folder:
+        yield Path(folder)
+
+
+def _remove_left_folders() -> None:
+    """Somebody's photo may lie there: a service that was killed could not clean up after itself."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        owner = _FOLDER_OF.match(folder.name)
+        if owner and _started(owner[1]) != owner[2]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(pid: str) -> str | None:
+    """When a process started: in a container the next service has the number of the last."""
+    try:
+        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[_STARTED_AT]
+    except OSError:
+        return None
+
+
 class Sandbox:
     """A fixed number of wardens; tasks wait for a free one. `tasks` names a module's TASKS."""
 
     def __init__(
         self, *, workers: int, timeout_s: float = TASK_TIMEOUT_S, tasks: str = TASKS
     ) -> None:
+        _remove_left_folders()
         self._all = [_Warden(tasks, timeout_s) for _ in range(workers)]
         self._idle: asyncio.LifoQueue[_Warden] = asyncio.LifoQueue()
         for warden in self._all:

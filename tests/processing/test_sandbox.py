@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from services.processing import sandbox
 from services.processing.decoding import PIXELS_MAX
-from services.processing.sandbox import Crashed, Sandbox, TaskFailed
+from services.processing.sandbox import Crashed, Sandbox, TaskFailed, task_folder
 from tests.processing import pictures
 
 
@@ -112,3 +113,22 @@ async def test_a_cancelled_caller_does_not_lose_the_worker(box: Sandbox, tmp_pat
         task.cancel()
 
     assert (await asyncio.wait_for(prepare(box, tmp_path, source), 20))["width"] == 320
+
+
+def test_what_a_killed_service_left_goes_when_the_next_one_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    for owner in (f"{dead.pid}-1", f"{os.getpid()}-1"):
+        left = tmp_path / f"rekindle-task-{owner}-abc"
+        left.mkdir()
+        (left / "source").touch()
+    somebody_elses = tmp_path / "rekindle-task-force"
+    somebody_elses.mkdir()
+
+    with task_folder() as in_use:
+        Sandbox(workers=1).close()
+
+        assert sorted(tmp_path.iterdir()) == sorted([in_use, somebody_elses])
