@@ -29,11 +29,10 @@ from faststream import AckPolicy, BaseMiddleware, StreamMessage
 from faststream.exceptions import NackMessage
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange
 from faststream.rabbit import RabbitQueue as Queue
-from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Envelope, Message
-from services.kit import failpoints, telemetry
+from services.kit import failpoints, stalls, telemetry
 from services.kit.db import is_transient
 from services.kit.inbox import AlreadyHandled, Delivery
 
@@ -41,6 +40,7 @@ CONFIRM_TIMEOUT_S = 10
 CONNECT_RETRY_S = 1
 COPY_TRIES_MAX = 3
 HANDLERS_FINISH_WITHIN_S = 8
+STOP_WITHIN_S = 15
 BODY_BYTES_MAX = 256 * 1024
 REASON_LENGTH_MAX = 500
 RETRY_LEVELS = ("5s", *("30s",) * 4, *("5m",) * 12)
@@ -120,7 +120,7 @@ class RetryMiddleware(BaseMiddleware):
 
 def create_broker(url: str, *, name: str) -> RabbitBroker:
     """A broker that is not connected yet; `start` connects it."""
-    return RabbitBroker(
+    broker = RabbitBroker(
         url,
         app_id=name,
         default_channel=Channel(prefetch_count=1, on_return_raises=True),
@@ -130,6 +130,8 @@ def create_broker(url: str, *, name: str) -> RabbitBroker:
         apply_types=False,
         logger=None,
     )
+    broker.context.set_global("intakes", {})
+    return broker
 
 
 async def start(broker: RabbitBroker) -> None:
@@ -182,26 +184,31 @@ def listen(
     handlers: Mapping[type[Message], Handler],
 ) -> None:
     """Act on the messages of one queue, `prefetch` of them at a time."""
+    intakes: dict[str, stalls.Intake] = broker.context.get("intakes")
     # FastStream would silently give a second subscriber the first one's channel and prefetch.
-    heard = [s.queue.name for s in broker.subscribers if isinstance(s, RabbitSubscriber)]
-    assert queue not in heard, queue
+    assert queue not in intakes, queue
+    intake = intakes[queue] = stalls.Intake()
     by_type = {message.type: (message, handler) for message, handler in handlers.items()}
     names = {message.type.rpartition(".")[0] for message in handlers}
 
+    def understood(envelope: Envelope) -> tuple[type[Message], Handler]:
+        if envelope.type in by_type:
+            return by_type[envelope.type]
+        is_newer = envelope.type.rpartition(".")[0] in names
+        why = "unsupported_version" if is_newer else "unknown_type"
+        raise NotUnderstood(f"{why}: {queue} does not hear {envelope.type}")
+
     async def on_delivery(message: StreamMessage[Any]) -> None:
-        envelope = read_envelope(message.body, message.message_id)
-        if envelope.type not in by_type:
-            is_newer = envelope.type.rpartition(".")[0] in names
-            why = "unsupported_version" if is_newer else "unknown_type"
-            raise NotUnderstood(f"{why}: {queue} does not hear {envelope.type}")
-        model, handler = by_type[envelope.type]
-        delivery = Delivery(engine, queue, envelope)
-        with telemetry.caused_by(delivery.cause, doing=f"{queue} {envelope.type}"):
-            try:
-                await handler(model.model_validate(envelope.data), delivery)
-            except AlreadyHandled:
-                log.info("message.duplicate", message_id=str(envelope.id), type=envelope.type)
-        await failpoints.reach("after_commit_before_ack")
+        with intake.taking():
+            envelope = read_envelope(message.body, message.message_id)
+            model, handler = understood(envelope)
+            delivery = Delivery(engine, queue, envelope)
+            with telemetry.caused_by(delivery.cause, doing=f"{queue} {envelope.type}"):
+                try:
+                    await handler(model.model_validate(envelope.data), delivery)
+                except AlreadyHandled:
+                    log.info("message.duplicate", message_id=str(envelope.id), type=envelope.type)
+            await failpoints.reach("after_commit_before_ack")
 
     broker.subscriber(
         Queue(queue, queue_type=QueueType.QUORUM, declare=False),
@@ -226,7 +233,7 @@ def read_envelope(body: bytes, message_id: str) -> Envelope:
 
 
 async def run(broker: RabbitBroker) -> None:
-    """Consume until SIGTERM or SIGINT, then let running handlers finish."""
+    """Consume until SIGTERM or SIGINT, or raise `Stalled`; running handlers finish first."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
@@ -241,8 +248,18 @@ async def run(broker: RabbitBroker) -> None:
         return
     starting.result()
     log.info("consumer.ready")
-    await waiting
-    await broker.stop()
+    watching = asyncio.create_task(
+        stalls.watch(await broker.connect(), broker.context.get("intakes"))
+    )
+    await asyncio.wait((waiting, watching), return_when=asyncio.FIRST_COMPLETED)
+    try:
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await broker.stop()
+    except Exception as error:  # noqa: BLE001  # whoever leaves a broken connection just leaves
+        log.warning("broker.left", error=repr(error)[:200])
+    if watching.done():
+        watching.result()
+    watching.cancel()
 
 
 async def _publish_copy(broker: RabbitBroker, body: bytes, **properties: Any) -> None:
