@@ -9,6 +9,12 @@ from services.uploads.reading import CutOff, number
 SCANS_MAX = 100
 """Each scan goes over the whole picture again; cameras and programs write about ten."""
 
+PROGRESSIVE_BYTES_MAX = 800_000_000
+"""A progressive picture is kept as coefficients until its last scan, two bytes for each sample.
+
+A decoder has a gigabyte. 120 megapixels in three colours need 720 MB, in the four of print 960 MB.
+"""
+
 SEGMENTS_MAX = 10_000
 
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
@@ -16,8 +22,9 @@ _OF_JPEG_LS = 0xF7
 _FRAMES = {*range(0xC0, 0xD0), _OF_JPEG_LS} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN, _START, _END = 0xDA, 0xD8, 0xD9
 _WITHOUT_BODY = (0x01, _START)
-_BITS = 8
+_BITS, _COEFFICIENT_BYTES = 8, 2
 _COMPONENTS = (1, 3, 4)
+_AS_BASELINE = "Save it as JPEG without \u201cprogressive\u201d, or smaller, and upload that."
 
 # Within a scan 0xFF is only followed by a few bytes, which are no markers of segments. In the tail
 # tables and further scans do not end the picture either; anything else does, or belongs to what
@@ -79,4 +86,15 @@ def _size(head: bytes, position: int, marker: int) -> tuple[int, int]:
     height, width = number(head, position + 3, 2), number(head, position + 5, 2)
     if not width or not height:
         raise ValueError("no size")
+    if marker == _PROGRESSIVE:
+        samples = width * height * _samples_per_pixel(head, position + 8, components)
+        if samples * _COEFFICIENT_BYTES > PROGRESSIVE_BYTES_MAX:
+            raise not_supported("progressive JPEG", _AS_BASELINE, which="of this size")
     return width, height
+
+
+def _samples_per_pixel(head: bytes, position: int, components: int) -> float:
+    """One for each colour that has all pixels, less for those that have fewer."""
+    across_down = [divmod(number(head, position + 3 * i + 1, 1), 16) for i in range(components)]
+    densest = max(across for across, _ in across_down) * max(down for _, down in across_down)
+    return sum(across * down for across, down in across_down) / max(densest, 1)

@@ -77,6 +77,12 @@ def variants() -> list[Variant]:
         Variant(
             "JPEG just over 120 megapixels", family, lambda: jpegs.that_claims(12_000, 10_001), MANY
         ),
+        Variant(
+            "progressive CMYK JPEG of 120 megapixels",
+            family,
+            lambda: jpegs.that_claims(12_000, 10_000, "CMYK", progressive=True),
+            OTHER,
+        ),
         Variant("JPEG of 4,000 scans", family, lambda: jpeg_of_scans(4_000), OTHER),
         Variant(
             "JPEG of 400 scans behind a megabyte of nothing",

@@ -1,5 +1,6 @@
 """JPEG: what cameras, phones, scanners and printers' shops write, and its sorts nobody reads."""
 
+import re
 import struct
 from functools import cache
 
@@ -99,10 +100,12 @@ def with_frame(marker: int, precision: int = 8, components: int = 3) -> bytes:
     return written[:at] + bytes(header) + written[at + 19 :]
 
 
-def that_claims(width: int, height: int) -> bytes:
+def that_claims(width: int, height: int, mode: str = "RGB", **options: object) -> bytes:
     """A small JPEG whose header says that it is large."""
-    written = jpeg()
-    at = written.index(_SOF0) + 5
+    written = jpeg(quarters().convert(mode), **options)
+    frame = re.search(rb"\xff[\xc0\xc2]\x00[\x11\x14]\x08", written)
+    assert frame
+    at = frame.end()
     return written[:at] + struct.pack(">HH", height, width) + written[at + 4 :]
 
 

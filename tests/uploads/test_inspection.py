@@ -18,6 +18,7 @@ from services.uploads.errors import (
     TooSmall,
 )
 from services.uploads.facts import BYTES_MAX, JPEG_PIXELS_MAX, PIXELS_MAX, PhotoFacts
+from tests.corpus import jpegs
 from tests.corpus.boxes import coded, grid, heif
 from tests.corpus.variant import noise
 from tests.uploads import pictures
@@ -193,6 +194,29 @@ def test_a_jpeg_may_have_more_pixels_than_others() -> None:
     with pytest.raises(TooManyPixels) as refusal:
         inspect(claims(12_000, 10_001))
     assert refusal.value.facts["pixels_max"] == JPEG_PIXELS_MAX
+
+
+@pytest.mark.parametrize(
+    ("mode", "subsampling", "side", "fits"),
+    [
+        ("RGB", 0, 10_954, True),
+        ("CMYK", 0, 10_000, True),
+        ("CMYK", 0, 10_001, False),
+        ("CMYK", 2, 10_954, True),
+    ],
+)
+def test_a_progressive_jpeg_fits_into_the_memory_of_its_decoder(
+    mode: str, subsampling: int, side: int, *, fits: bool
+) -> None:
+    photo = jpegs.that_claims(side, side, mode, progressive=True, subsampling=subsampling)
+
+    if fits:
+        assert inspect(photo).width == side
+    else:
+        with pytest.raises(FormatNotSupported, match="without"):
+            inspect(photo)
+    baseline = jpegs.that_claims(side, side, mode, progressive=False, subsampling=subsampling)
+    assert inspect(baseline).width == side
 
 
 @pytest.mark.parametrize("size", [(15, 64), (64, 15)])
