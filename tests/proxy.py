@@ -30,6 +30,7 @@ class Proxy:
         self._ends: set[_End] = set()
         self._accepting = True
         self._answers_left: int | None = None
+        self._then = self.cut
         self.delay_s = 0.0
         self.is_muted = self.is_stalled = False
 
@@ -69,7 +70,12 @@ class Proxy:
     def cut_after(self, answers: int) -> None:
         """Break every connection now, and the next one when the server has spoken that often."""
         self.cut()
-        self._answers_left = answers
+        self._answers_left, self._then = answers, self.cut
+
+    def stall_after(self, answers: int) -> None:
+        """Break every connection now, and let nothing pass when the server has spoken so often."""
+        self.cut()
+        self._answers_left, self._then = answers, self.stall
 
     def stall(self) -> None:
         """Let nothing pass, in either direction, without closing anything."""
@@ -122,7 +128,7 @@ class Proxy:
         self._answers_left -= 1
         if self._answers_left <= 0:
             self._answers_left = None
-            self.cut()
+            self._then()
 
     async def _connect(self, caller: "_Caller") -> None:
         doors, turn = list(self._doors()), next(self._turns)

@@ -19,6 +19,7 @@ A handler does its work in `delivery.transaction()`, where the inbox makes redel
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -38,9 +39,10 @@ from services.kit.inbox import AlreadyHandled, Delivery
 
 CONFIRM_TIMEOUT_S = 10
 CONNECT_RETRY_S = 1
+START_TIMEOUT_S = 60
 COPY_TRIES_MAX = 3
 HANDLERS_FINISH_WITHIN_S = 8
-STOP_WITHIN_S = 15
+STOP_WITHIN_S, CLOSE_WITHIN_S = 12, 2
 BODY_BYTES_MAX = 256 * 1024
 REASON_LENGTH_MAX = 500
 RETRY_LEVELS = ("5s", *("30s",) * 4, *("5m",) * 12)
@@ -135,10 +137,17 @@ def create_broker(url: str, *, name: str) -> RabbitBroker:
 
 
 async def start(broker: RabbitBroker) -> None:
-    """Connect and begin to consume, waiting for a RabbitMQ that is still starting."""
+    """Connect and begin to consume, waiting for a RabbitMQ that is still starting.
+
+    One that was reached and then does not answer raises `Stalled`: half of the queues may be
+    consumed already, so that only another process can begin anew.
+    """
     while True:
         try:
-            return await broker.start()
+            async with asyncio.timeout(START_TIMEOUT_S):
+                return await broker.start()
+        except TimeoutError as error:
+            raise stalls.Stalled("RabbitMQ does not let us consume") from error
         # A connection that is dropped at once raises StopAsyncIteration under uvloop.
         except Exception as error:  # noqa: BLE001
             log.warning("broker.unreachable", error=repr(error)[:200])
@@ -248,15 +257,18 @@ async def run(broker: RabbitBroker) -> None:
         return
     starting.result()
     log.info("consumer.ready")
-    watching = asyncio.create_task(
-        stalls.watch(await broker.connect(), broker.context.get("intakes"))
-    )
+    connection = await broker.connect()
+    watching = asyncio.create_task(stalls.watch(connection, broker.context.get("intakes")))
     await asyncio.wait((waiting, watching), return_when=asyncio.FIRST_COMPLETED)
     try:
         async with asyncio.timeout(STOP_WITHIN_S):
             await broker.stop()
     except Exception as error:  # noqa: BLE001  # whoever leaves a broken connection just leaves
         log.warning("broker.left", error=repr(error)[:200])
+        # Unless it is told so, the client library connects again for ever: even cancelled.
+        with suppress(Exception):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await connection.close()
     if watching.done():
         watching.result()
     watching.cancel()

@@ -1,9 +1,9 @@
 """A consumer that hears nothing while messages wait ends itself, to be started afresh.
 
-It may be connected, and deaf all the same: after a change of a quorum queue's leader RabbitMQ may
-take messages for unsettled that were settled long ago, and then hands out no more
-(rabbitmq-server, issue 15473); the client library may fail to open a channel again that RabbitMQ
-closed. Neither ends by itself, and a new connection ends both.
+It may be connected, and deaf all the same. While a quorum queue changes its leader, RabbitMQ may
+never answer who wants to consume it, and the client library waits for that for ever, its other
+queues with it; or RabbitMQ takes messages for unsettled that were settled long ago, and hands out
+no more (rabbitmq-server, issue 15473). Neither ends by itself, and a new connection ends both.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import structlog
 from aio_pika.abc import AbstractConnection
 
-LOOK_EVERY_S = 30.0
+LOOK_EVERY_S = 15.0
 """Deaf for at least so long, at most twice as long, before it is noticed."""
 
 LOOK_TIMEOUT_S = 10.0

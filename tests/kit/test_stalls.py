@@ -1,6 +1,8 @@
 """A consumer that has become deaf ends, so that another is started; a busy or idle one goes on."""
 
 import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +11,7 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.gateway.v1 import AccountOpened
+from deploy.local.places import ROOT
 from services.kit import bus, stalls
 from services.kit.inbox import Delivery
 from services.kit.stalls import Stalled
@@ -16,6 +19,15 @@ from tests.kit.messages import QUEUE, account_opened, depth, hearing, running, s
 from tests.proxy import Proxy
 
 LOOKS = 6
+CONSUMING = f"""
+import sys, uvloop
+from services.kit import bus, stalls
+stalls.LOOK_EVERY_S = stalls.LOOK_TIMEOUT_S = 0.2
+bus.STOP_WITHIN_S = bus.CLOSE_WITHIN_S = 0.5
+broker = bus.create_broker(sys.argv[1], name="tests")
+bus.listen(broker, None, queue="{QUEUE}", prefetch=1, handlers={{}})
+uvloop.run(bus.run(broker))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -85,26 +97,30 @@ async def test_whoever_has_his_hands_full_goes_on(amqp_url: str, engine: AsyncEn
         await until(lambda: ears.heard == 1)
         await asyncio.sleep(LOOKS * stalls.LOOK_EVERY_S)
 
-        assert not process.done()
         assert await depth(amqp_url, QUEUE) == 2
         ears.may_finish.set()
+        await until(lambda: ears.heard == 3)
+        assert not process.done()
 
 
-async def test_a_connection_that_never_answers_is_given_up(
-    amqp_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("answers", [1, 5, 8, 11])
+async def test_a_process_whose_connection_comes_back_by_half_ends(
+    amqp_url: str, answers: int
 ) -> None:
-    monkeypatch.setattr(stalls, "LOOK_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(bus, "STOP_WITHIN_S", 0.2)
+    """In a process of its own: it must end although the client library goes on connecting."""
     async with Proxy.before(amqp_url) as proxy:
-        broker = hearing(proxy.url_of(amqp_url), engine, Ears().hear)
-        process = asyncio.create_task(bus.run(broker))
-        await asyncio.sleep(2 * stalls.LOOK_EVERY_S)
-        proxy.stall()
+        command = (sys.executable, "-c", CONSUMING, proxy.url_of(amqp_url))
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
+        assert process.stdout
+        async with asyncio.timeout(30):
+            while b"consumer.ready" not in await process.stdout.readline():
+                pass
+        proxy.stall_after(answers)
 
-        with pytest.raises(Stalled, match="looks in vain"):
-            await asyncio.wait_for(process, 20)
-        proxy.resume()
-        await (await broker.connect()).close()  # the process would end here
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+
+    assert process.returncode == 1
+    assert b"looks in vain" in errors
 
 
 async def test_an_answer_in_between_makes_good(
