@@ -133,6 +133,16 @@ async def test_another_cut_is_made_of_the_frame_under_other_names(room: Darkroom
     assert (await room.row()).master_key == second["master_key"]
 
 
+async def test_the_frame_that_is_there_is_not_stored_once_more(room: Darkroom) -> None:
+    first = (await room.prepare(await room.accept(2, INNER)))["data"]
+    again = await room.accept(4, INNER, object_key=first["frame_key"])
+
+    second = (await room.prepare(again))["data"]
+
+    assert second["frame_key"] == first["frame_key"]
+    assert not await room.stored(Keys.of(again).frame)
+
+
 async def test_a_job_that_waits_takes_the_new_one_and_one_that_runs_is_left_alone(
     room: Darkroom,
 ) -> None:

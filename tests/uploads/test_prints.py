@@ -181,6 +181,36 @@ async def test_a_cut_that_cannot_be_made_leaves_what_there_was_and_says_why(
     assert (await uploader.cut(photo_id, OTHER)).json()["problem"] is None
 
 
+async def test_what_a_preparation_stored_that_never_said_so_goes(
+    uploader: Uploader, room: Darkroom, storage: Storage
+) -> None:
+    """It died between its last object and its message, and the next try failed or was overtaken."""
+    overtaken_id = await uploader.accepted(pictures.jpeg())
+    overtaken = prepared(uploader, overtaken_id, version=2)
+    failed_id, shown = await cut_photo(uploader, room)
+    version = (await uploader.cut(failed_id, OTHER)).json()["version"]
+    failed = prepared(uploader, failed_id, version=version)
+    for message in (overtaken, failed):
+        await store(storage, message)
+
+    await uploader.cut(overtaken_id, OTHER)
+    await room.tell(unusable(uploader, failed_id, version=version))
+    await room.hours_pass()
+
+    left = [await exists(storage, message.master_key) for message in (overtaken, failed, shown)]
+    assert left == [False, False, True]
+
+
+async def test_what_was_made_of_a_photo_that_nobody_knows_goes_at_once(
+    uploader: Uploader, room: Darkroom, engine: AsyncEngine, storage: Storage
+) -> None:
+    message = await room.prepared(str(uuid4()), version=2)
+
+    await removal.sweep(engine, storage)
+
+    assert not await exists(storage, message.master_key)
+
+
 async def test_an_end_that_was_overtaken_changes_nothing(
     uploader: Uploader, room: Darkroom
 ) -> None:
