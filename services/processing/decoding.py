@@ -65,6 +65,9 @@ class Decoded:
     is_told: bool
     """Whether the file says which way the camera was held, be it upright."""
 
+    is_enhanced: bool
+    """Whether it is a master of ours, or was made of one."""
+
 
 def decode(source: Path, *, side_needed: int) -> Decoded:
     """Open one file, or raise `Unusable`.
@@ -97,7 +100,7 @@ def _decode(source: Path, side_needed: int) -> Decoded:
         pixels = _opened(source, image, side_needed)
     if upright := _UPRIGHT.get(orientation):
         pixels = np.asarray(upright(pixels), np.uint8)
-    return Decoded(pixels, kept, side, is_told)
+    return Decoded(pixels, kept, side, is_told, keeping.is_enhanced(exif))
 
 
 def _opened(source: Path, image: Image.Image, side_needed: int) -> Pixels:

@@ -2,9 +2,10 @@
 
 A file is hostile input: this runs in a child process with limits (see `sandbox.py`). The master is
 upright, flat, in sRGB, a JPEG of at most 4096 pixels that carries its colour profile, capture
-date, caption and copyright and no other metadata. What `enhancing.py` finds evidence for is given
-back, unless it is asked not to; nothing else is changed here. People are put on their feet where
-neither a camera nor the owner's corners tell which way up the photo is.
+date, caption and copyright, and no other metadata but that it was enhanced. What `enhancing.py`
+finds evidence for is given back, once, unless it is asked not to; nothing else is changed here.
+People are put on their feet where neither a camera nor the owner's corners tell which way up the
+photo is.
 
 If the master is only a part of the picture, the whole of it is kept as well, as the *frame*: cut in
 the wrong place, by us or by its owner, it can be cut again. Nothing is enhanced in it.
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.processing import enhancing, faces, geometry, tones
+from services.processing import enhancing, faces, geometry, keeping, tones
 from services.processing.blurhash import blurhash
 from services.processing.decoding import Decoded, Unusable, decode
 from services.processing.proposing import UNSURE, Quad, is_whole, propose
@@ -84,12 +85,13 @@ def prepare(
         pixels = _finished(decoded.pixels, quad, side_max)
     except geometry.UnusableCorners as error:
         raise Unusable("corners-unusable", str(error)) from error
-    if enhanced:
-        pixels = enhancing.enhance(pixels)
-    _save_jpeg(pixels, decoded, master, quality=MASTER_QUALITY, subsampling=0)
     if quad and frame:
         whole = _shrunk(decoded.pixels, side_max)
-        _save_jpeg(whole, decoded, frame, quality=FRAME_QUALITY)
+        _save_jpeg(whole, decoded.kept, frame, quality=FRAME_QUALITY)
+    if enhanced and not decoded.is_enhanced:
+        pixels = enhancing.enhance(pixels)
+        keeping.mark_enhanced(decoded.kept)
+    _save_jpeg(pixels, decoded.kept, master, quality=MASTER_QUALITY, subsampling=0)
     smaller = _shrunk(pixels, PREVIEW_SIDE_MAX)
     if preview:
         _save_webp(smaller, preview)
@@ -125,9 +127,9 @@ def _encloses_a_print(quad: Quad, pixels: NDArray[np.uint8]) -> bool:
     return True
 
 
-def _save_jpeg(pixels: NDArray[np.uint8], decoded: Decoded, path: Path, **options: int) -> None:
+def _save_jpeg(pixels: NDArray[np.uint8], kept: Image.Exif, path: Path, **options: int) -> None:
     Image.fromarray(pixels).save(
-        path, "JPEG", icc_profile=tones.srgb_profile(), exif=decoded.kept, **options
+        path, "JPEG", icc_profile=tones.srgb_profile(), exif=kept, **options
     )
 
 

@@ -15,6 +15,9 @@ TEXT_LENGTH_MAX = 500
 PACKET_BYTES_MAX = 1024 * 1024
 """Of XMP or IPTC; longer ones are thumbnails and histories."""
 
+PROCESSED_BY, OURSELVES = 0x000B, "Rekindle"
+"""Written into a picture that was enhanced: what is made of it later is not enhanced once more."""
+
 DESCRIPTION, COPYRIGHT = 0x010E, 0x8298
 DETAILS, CAPTURED_AT = 0x8769, 0x9003
 
@@ -35,9 +38,21 @@ def kept(image: Image.Image, found: Image.Exif) -> Image.Exif:
     for tag in (DESCRIPTION, COPYRIGHT):
         if texts.get(tag):
             written[tag] = texts[tag].encode()
+    if is_enhanced(found):
+        mark_enhanced(written)
     if texts.get(CAPTURED_AT):
         written.get_ifd(DETAILS)[CAPTURED_AT] = texts[CAPTURED_AT]
     return written
+
+
+def is_enhanced(found: Image.Exif) -> bool:
+    """Whether this is a picture that we enhanced, or was made of one."""
+    return found.get(PROCESSED_BY) == OURSELVES
+
+
+def mark_enhanced(written: Image.Exif) -> None:
+    """Say so in what is kept of a picture."""
+    written[PROCESSED_BY] = OURSELVES
 
 
 def _captions(image: Image.Image, found: Image.Exif) -> Iterator[Any]:

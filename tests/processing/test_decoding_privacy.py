@@ -56,7 +56,8 @@ def test_date_caption_and_copyright_are_kept_and_nothing_else(
     assert kept[0x010E] == CAPTION
     assert kept[0x8298] == COPYRIGHT
     assert kept.get_ifd(0x8769) == {0x9003: TAKEN}
-    assert set(kept) == {0x010E, 0x8298, 0x8769}
+    assert kept[0x000B] == "Rekindle"
+    assert set(kept) == {0x000B, 0x010E, 0x8298, 0x8769}
     assert not kept.get_ifd(0x8825)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFilter
 from skimage import data
 
 from deploy.local.ageing import age
@@ -19,6 +19,7 @@ from tests.processing.pictures import BLUE, GREEN, GREY, RED, Pixels, at
 
 CLOSE = 6
 WHOLE = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+INNER = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)]
 """Nobody looks for corners here; what comes of that, test_proposing.py says."""
 
 
@@ -272,6 +273,41 @@ def test_a_master_is_enhanced_unless_it_is_asked_not_to_be(folder: Path) -> None
 
     assert np.abs(plain.astype(int) - aged[..., ::-1]).mean() < 2
     assert float(pixels.std()) > 1.1 * float(plain.std())
+
+
+def test_what_was_enhanced_is_not_enhanced_once_more(folder: Path) -> None:
+    """A page's parts, and a photo that is cut again, are made of a master."""
+    aged = age(np.asarray(pictures.textured(400, 300)), 1, steps=("faded",))
+    caption = Image.Exif()
+    caption[0x010E] = "Großmutter"
+    faded = Image.fromarray(aged[..., ::-1])
+    master_of(pictures.saved(folder / "a", faded, "JPEG", quality=95, exif=caption))
+    page = (folder / "master").rename(folder / "page")
+    with Image.open(page) as image:
+        softened, exif = image.filter(ImageFilter.BoxBlur(2)), image.getexif()
+    softened.save(page, "JPEG", quality=95, exif=exif)  # it asks for sharpening
+
+    again, _ = master_of(page)
+    plain, _ = master_of(page, enhanced=False)
+
+    assert np.array_equal(again, plain)
+    part = folder / "part"
+    imaging.prepare(page, quad=INNER, master=part, thumbnail=folder / "t", frame=folder / "whole")
+    for made in (part, folder / "whole"):
+        with Image.open(made) as image:
+            assert image.getexif()[0x000B] == "Rekindle"
+
+
+def test_the_frame_of_a_photo_is_as_it_was(folder: Path) -> None:
+    source = pictures.saved(folder / "a", pictures.textured(400, 300))
+
+    imaging.prepare(
+        source, quad=INNER, master=folder / "m", thumbnail=folder / "t", frame=folder / "whole"
+    )
+
+    with Image.open(folder / "whole") as whole, Image.open(folder / "m") as master:
+        assert 0x000B not in whole.getexif()
+        assert master.getexif()[0x000B] == "Rekindle"
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
