@@ -10,7 +10,7 @@ import sys
 
 from tests.chaos.planting import Bug, Edit, look_for
 
-LINE = "{:<26}{:<26}{:>8}  {}"
+LINE = "{:<26}{:<26}{:>8}{:>7}  {}"
 NOTHING = "nothing"
 
 DELIVERED_TWICE = Edit(
@@ -347,7 +347,7 @@ def main() -> None:
     by_name = {bug.name: bug for bug in BUGS}
     if strange := set(sys.argv[1:]) - by_name.keys():
         sys.exit(f"no such bug: {', '.join(strange)}")
-    print(LINE.format("bug", "expected", "seconds", "found"))  # noqa: T201
+    print(LINE.format("bug", "expected", "seconds", "tries", "found"))  # noqa: T201
     wrong = []
     for name in sys.argv[1:] or by_name:
         outcome = look_for(by_name[name])
@@ -356,7 +356,7 @@ def main() -> None:
         if not outcome.is_right:
             wrong.append(name)
             found += "  WRONG"
-        line = LINE.format(name, expected, round(outcome.seconds), found)
+        line = LINE.format(name, expected, round(outcome.seconds), outcome.tries, found)
         print(line, flush=True)  # noqa: T201
     sys.exit(f"not as expected: {', '.join(wrong)}" if wrong else 0)
 
