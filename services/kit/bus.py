@@ -247,31 +247,34 @@ async def run(broker: RabbitBroker) -> None:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stopped.set)
-    starting = asyncio.create_task(start(broker))
-    await asyncio.wait(
-        (starting, waiting := asyncio.create_task(stopped.wait())),
-        return_when=asyncio.FIRST_COMPLETED,
-    )
-    if not starting.done():
-        starting.cancel()
-        return
-    starting.result()
+    consuming = asyncio.create_task(_consume(broker))
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait((consuming, stopping), return_when=asyncio.FIRST_COMPLETED)
+    consuming.cancel()
+    await asyncio.wait((consuming,))
+    await _leave(broker)
+    if not consuming.cancelled():
+        consuming.result()
+
+
+async def _consume(broker: RabbitBroker) -> None:
+    """Never return; raise `Stalled` when nothing is heard any more."""
+    await start(broker)
     log.info("consumer.ready")
-    connection = await broker.connect()
-    watching = asyncio.create_task(stalls.watch(connection, broker.context.get("intakes")))
-    await asyncio.wait((waiting, watching), return_when=asyncio.FIRST_COMPLETED)
+    await stalls.watch(await broker.connect(), broker.context.get("intakes"))
+
+
+async def _leave(broker: RabbitBroker) -> None:
+    """Let running handlers finish and say goodbye, but do not wait for a broken connection."""
     try:
         async with asyncio.timeout(STOP_WITHIN_S):
             await broker.stop()
-    except Exception as error:  # noqa: BLE001  # whoever leaves a broken connection just leaves
+    except Exception as error:  # noqa: BLE001  # a broken connection raises from many families
         log.warning("broker.left", error=repr(error)[:200])
-        # Unless it is told so, the client library connects again for ever: even cancelled.
+        # Unless it is told to close, the client library connects again for ever: even cancelled.
         with suppress(Exception):
             async with asyncio.timeout(CLOSE_WITHIN_S):
-                await connection.close()
-    if watching.done():
-        watching.result()
-    watching.cancel()
+                await (await broker.connect()).close()
 
 
 async def _publish_copy(broker: RabbitBroker, body: bytes, **properties: Any) -> None:
