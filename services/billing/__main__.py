@@ -9,7 +9,7 @@ import uvloop
 from pydantic import SecretStr
 
 from services.billing import consumers, plans, subscriptions
-from services.kit import bus
+from services.kit import bus, consuming
 from services.kit.db import create_engine
 from services.kit.settings import ServiceSettings, load
 from services.kit.telemetry import configure_logs
@@ -34,7 +34,7 @@ async def consume() -> None:
     consumers.listen(broker, engine)
     forgetting = asyncio.create_task(consumers.forget_for_ever(engine))
     try:
-        await bus.run(broker)
+        await consuming.run(broker)
     finally:
         forgetting.cancel()
         await engine.dispose()

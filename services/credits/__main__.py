@@ -8,7 +8,7 @@ import uvloop
 from pydantic import SecretStr
 
 from services.credits import audit, consumers
-from services.kit import bus
+from services.kit import bus, consuming
 from services.kit.db import create_engine
 from services.kit.settings import ServiceSettings, load
 from services.kit.telemetry import configure_logs
@@ -32,7 +32,7 @@ async def consume() -> None:
     broker = bus.create_broker(settings.amqp_url.get_secret_value(), name="credits")
     consumers.listen(broker, engine)
     sweeping = asyncio.create_task(consumers.sweep_for_ever(engine))
-    await bus.run(broker)
+    await consuming.run(broker)
     sweeping.cancel()
     await asyncio.gather(sweeping, return_exceptions=True)
     await engine.dispose()

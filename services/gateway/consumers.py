@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.catalog import EVENTS_HEARD
 from services.gateway import feed, handoffs, idempotency, nudges, sessions
 from services.gateway.settings import ConsumerSettings
-from services.kit import bus, failpoints, inbox, together
+from services.kit import bus, consuming, failpoints, inbox, together
 from services.kit.db import Connection, create_engine
 from services.kit.together import Heard
 
@@ -73,7 +73,7 @@ async def run(settings: ConsumerSettings) -> None:
     attach(broker, engine)
     sweeping = asyncio.create_task(_sweep_for_ever(engine))
     try:
-        await bus.run(broker)
+        await consuming.run(broker)
     finally:
         sweeping.cancel()
         await engine.dispose()

@@ -17,9 +17,7 @@ A handler does its work in `delivery.transaction()`, where the inbox makes redel
 """
 
 import asyncio
-import signal
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -33,16 +31,15 @@ from faststream.rabbit import RabbitQueue as Queue
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Envelope, Message
-from services.kit import failpoints, stalls, telemetry
+from services.kit import failpoints, telemetry
 from services.kit.db import is_transient
-from services.kit.inbox import AlreadyHandled, Delivery
+from services.kit.inbox import AlreadyHandled, Delivery, Intake
 
 CONFIRM_TIMEOUT_S = 10
 CONNECT_RETRY_S = 1
 START_TIMEOUT_S = 60
 COPY_TRIES_MAX = 3
 HANDLERS_FINISH_WITHIN_S = 8
-STOP_WITHIN_S, CLOSE_WITHIN_S = 12, 2
 BODY_BYTES_MAX = 256 * 1024
 REASON_LENGTH_MAX = 500
 RETRY_LEVELS = ("5s", *("30s",) * 4, *("5m",) * 12)
@@ -72,6 +69,10 @@ class Transient(Exception):  # noqa: N818  # it says how the failure is to be tr
 
 class NotUnderstood(Exception):  # noqa: N818  # the message is parked, not retried
     """No handler for this type, or a body that is not what its type promises."""
+
+
+class Stalled(Exception):  # noqa: N818  # it says what became of the consumer
+    """Messages wait and do not come; only another process will hear them."""
 
 
 Handler = Callable[[Any, Delivery], Awaitable[None]]
@@ -136,6 +137,12 @@ def create_broker(url: str, *, name: str) -> RabbitBroker:
     return broker
 
 
+def intakes(broker: RabbitBroker) -> dict[str, Intake]:
+    """What each queue that is listened to has handed over so far."""
+    of_queues: dict[str, Intake] = broker.context.get("intakes")
+    return of_queues
+
+
 async def start(broker: RabbitBroker) -> None:
     """Connect and begin to consume, waiting for a RabbitMQ that is still starting.
 
@@ -147,7 +154,7 @@ async def start(broker: RabbitBroker) -> None:
             async with asyncio.timeout(START_TIMEOUT_S):
                 return await broker.start()
         except TimeoutError as error:
-            raise stalls.Stalled("RabbitMQ does not let us consume") from error
+            raise Stalled("RabbitMQ does not let us consume") from error
         # A connection that is dropped at once raises StopAsyncIteration under uvloop.
         except Exception as error:  # noqa: BLE001
             log.warning("broker.unreachable", error=repr(error)[:200])
@@ -193,10 +200,9 @@ def listen(
     handlers: Mapping[type[Message], Handler],
 ) -> None:
     """Act on the messages of one queue, `prefetch` of them at a time."""
-    intakes: dict[str, stalls.Intake] = broker.context.get("intakes")
     # FastStream would silently give a second subscriber the first one's channel and prefetch.
-    assert queue not in intakes, queue
-    intake = intakes[queue] = stalls.Intake()
+    assert queue not in intakes(broker), queue
+    intake = intakes(broker)[queue] = Intake()
     by_type = {message.type: (message, handler) for message, handler in handlers.items()}
     names = {message.type.rpartition(".")[0] for message in handlers}
 
@@ -239,42 +245,6 @@ def read_envelope(body: bytes, message_id: str) -> Envelope:
     if UUID(message_id) != envelope.id:
         raise NotUnderstood("message_id and envelope differ")
     return envelope
-
-
-async def run(broker: RabbitBroker) -> None:
-    """Consume until SIGTERM or SIGINT, or raise `Stalled`; running handlers finish first."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, stopped.set)
-    consuming = asyncio.create_task(_consume(broker))
-    stopping = asyncio.create_task(stopped.wait())
-    await asyncio.wait((consuming, stopping), return_when=asyncio.FIRST_COMPLETED)
-    consuming.cancel()
-    await asyncio.wait((consuming,))
-    await _leave(broker)
-    if not consuming.cancelled():
-        consuming.result()
-
-
-async def _consume(broker: RabbitBroker) -> None:
-    """Never return; raise `Stalled` when nothing is heard any more."""
-    await start(broker)
-    log.info("consumer.ready")
-    await stalls.watch(await broker.connect(), broker.context.get("intakes"))
-
-
-async def _leave(broker: RabbitBroker) -> None:
-    """Let running handlers finish and say goodbye, but do not wait for a broken connection."""
-    try:
-        async with asyncio.timeout(STOP_WITHIN_S):
-            await broker.stop()
-    except Exception as error:  # noqa: BLE001  # a broken connection raises from many families
-        log.warning("broker.left", error=repr(error)[:200])
-        # Unless it is told to close, the client library connects again for ever: even cancelled.
-        with suppress(Exception):
-            async with asyncio.timeout(CLOSE_WITHIN_S):
-                await (await broker.connect()).close()
 
 
 async def _publish_copy(broker: RabbitBroker, body: bytes, **properties: Any) -> None:

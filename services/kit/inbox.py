@@ -1,7 +1,7 @@
 """A memory of the messages a service has acted on, so that redelivery is harmless."""
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 from sqlalchemy import text
@@ -90,3 +90,21 @@ async def claim(connection: Connection, claims: Collection[Claim]) -> set[Claim]
 async def forget_old(connection: Connection) -> int:
     """Delete claims nobody can redeliver any more; the number of them."""
     return (await connection.execute(_FORGET, {"days": KEPT_DAYS})).rowcount
+
+
+class Intake:
+    """What one queue has handed to this process."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+        self.in_hand = 0
+
+    @contextmanager
+    def taking(self) -> Iterator[None]:
+        """While one message is worked on."""
+        self.heard += 1
+        self.in_hand += 1
+        try:
+            yield
+        finally:
+            self.in_hand -= 1

@@ -13,7 +13,7 @@ from contracts.credits.v1 import HoldExpired
 from contracts.message import Message
 from contracts.processing.v1 import CheckResult, PreparePhoto, StartAttempt
 from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted
-from services.kit import bus
+from services.kit import bus, consuming
 from services.kit.db import create_engine
 from services.kit.inbox import Delivery
 from services.kit.settings import load
@@ -40,7 +40,7 @@ async def main() -> None:
     settings = load(ConsumerSettings)
     configure_logs("processing", level=settings.log_level)
     async with open_broker(settings) as broker:
-        await bus.run(broker)
+        await consuming.run(broker)
 
 
 @asynccontextmanager

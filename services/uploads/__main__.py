@@ -6,7 +6,7 @@ import sys
 
 import uvloop
 
-from services.kit import bus
+from services.kit import bus, consuming
 from services.kit.db import create_engine
 from services.kit.settings import load
 from services.kit.storage import open_storage
@@ -28,7 +28,7 @@ async def consume() -> None:
     async with open_storage(settings) as storage:
         consumers.listen(broker, engine, storage)
         sweeping = asyncio.create_task(removal.sweep_for_ever(engine, storage))
-        await bus.run(broker)
+        await consuming.run(broker)
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
     await engine.dispose()

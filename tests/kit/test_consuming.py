@@ -12,27 +12,27 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.gateway.v1 import AccountOpened
 from deploy.local.places import ROOT
-from services.kit import bus, stalls
+from services.kit import bus, consuming
+from services.kit.bus import Stalled
 from services.kit.inbox import Delivery
-from services.kit.stalls import Stalled
 from tests.kit.messages import QUEUE, account_opened, depth, hearing, running, send, until
 from tests.proxy import Proxy
 
 LOOKS = 6
 CONSUMING = f"""
 import sys, uvloop
-from services.kit import bus, stalls
-stalls.LOOK_EVERY_S = stalls.LOOK_TIMEOUT_S = 0.2
-bus.STOP_WITHIN_S = bus.CLOSE_WITHIN_S = 0.5
+from services.kit import bus, consuming
+consuming.LOOK_EVERY_S = consuming.LOOK_TIMEOUT_S = 0.2
+consuming.STOP_WITHIN_S = consuming.CLOSE_WITHIN_S = 0.5
 broker = bus.create_broker(sys.argv[1], name="tests")
 bus.listen(broker, None, queue="{QUEUE}", prefetch=1, handlers={{}})
-uvloop.run(bus.run(broker))
+uvloop.run(consuming.run(broker))
 """
 
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stalls, "LOOK_EVERY_S", 0.3)
+    monkeypatch.setattr(consuming, "LOOK_EVERY_S", 0.3)
 
 
 class Ears:
@@ -49,9 +49,9 @@ class Ears:
 
 
 @asynccontextmanager
-async def consuming(broker: RabbitBroker) -> AsyncIterator[asyncio.Task[None]]:
+async def consumer(broker: RabbitBroker) -> AsyncIterator[asyncio.Task[None]]:
     """A consumer process, as far as the bus is concerned."""
-    process = asyncio.create_task(bus.run(broker))
+    process = asyncio.create_task(consuming.run(broker))
     try:
         yield process
     finally:
@@ -69,7 +69,7 @@ async def tell(amqp_url: str, times: int) -> None:
 async def test_the_deaf_end_and_their_successor_hears(amqp_url: str, engine: AsyncEngine) -> None:
     ears = Ears()
     broker = hearing(amqp_url, engine, ears.hear)
-    async with consuming(broker) as process:
+    async with consumer(broker) as process:
         await tell(amqp_url, 1)
         await until(lambda: ears.heard == 1)
         await broker.subscribers[0].stop()  # RabbitMQ hands out nothing more
@@ -78,13 +78,13 @@ async def test_the_deaf_end_and_their_successor_hears(amqp_url: str, engine: Asy
         with pytest.raises(Stalled, match=f"2 messages wait in {QUEUE}"):
             await asyncio.wait_for(process, 10)
 
-    async with consuming(hearing(amqp_url, engine, ears.hear)):
+    async with consumer(hearing(amqp_url, engine, ears.hear)):
         await until(lambda: ears.heard == 3)
 
 
 async def test_whoever_has_nothing_to_do_goes_on(amqp_url: str, engine: AsyncEngine) -> None:
-    async with consuming(hearing(amqp_url, engine, Ears().hear)) as process:
-        await asyncio.sleep(LOOKS * stalls.LOOK_EVERY_S)
+    async with consumer(hearing(amqp_url, engine, Ears().hear)) as process:
+        await asyncio.sleep(LOOKS * consuming.LOOK_EVERY_S)
 
         assert not process.done()
 
@@ -92,10 +92,10 @@ async def test_whoever_has_nothing_to_do_goes_on(amqp_url: str, engine: AsyncEng
 async def test_whoever_has_his_hands_full_goes_on(amqp_url: str, engine: AsyncEngine) -> None:
     ears = Ears()
     ears.may_finish.clear()
-    async with consuming(hearing(amqp_url, engine, ears.hear, prefetch=1)) as process:
+    async with consumer(hearing(amqp_url, engine, ears.hear, prefetch=1)) as process:
         await tell(amqp_url, 3)
         await until(lambda: ears.heard == 1)
-        await asyncio.sleep(LOOKS * stalls.LOOK_EVERY_S)
+        await asyncio.sleep(LOOKS * consuming.LOOK_EVERY_S)
 
         assert await depth(amqp_url, QUEUE) == 2
         ears.may_finish.set()
@@ -126,11 +126,11 @@ async def test_a_process_whose_connection_comes_back_by_half_ends(
 async def test_an_answer_in_between_makes_good(
     amqp_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stalls, "LOOK_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(stalls, "LOOKS_IN_VAIN_MAX", 4)
+    monkeypatch.setattr(consuming, "LOOK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(consuming, "LOOKS_IN_VAIN_MAX", 4)
     async with (
         Proxy.before(amqp_url) as proxy,
-        consuming(hearing(proxy.url_of(amqp_url), engine, Ears().hear)) as process,
+        consumer(hearing(proxy.url_of(amqp_url), engine, Ears().hear)) as process,
     ):
         for _ in range(4):
             await asyncio.sleep(1)
