@@ -119,8 +119,21 @@ async def test_the_subscription_is_shown_to_its_owner(
         assert datetime.fromisoformat(answer.pop("since"))
         return answer
 
-    assert await shown(account_id) == {"plan": "remember", "tier": "priority", "source": "gift"}
-    assert await shown(stranger) == {"plan": "free", "tier": "standard", "source": "free"}
+    unpaid = {
+        "interval": None,
+        "renews_at": None,
+        "ends_at": None,
+        "payment_due": False,
+        "priority_until": None,
+    }
+    gift = {"plan": "remember", "tier": "priority", "source": "gift", **unpaid}
+    assert await shown(account_id) == gift
+    assert await shown(stranger) == {
+        "plan": "free",
+        "tier": "standard",
+        "source": "free",
+        **unpaid,
+    }
 
 
 async def run(url: str, *arguments: str) -> tuple[int | None, str, str]:
