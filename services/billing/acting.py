@@ -10,8 +10,7 @@ on is tried again, ever later, for three days; then it is parked and an operator
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -21,13 +20,11 @@ from services.billing import customers, event_log, facts, reading, recording, se
 from services.billing.customers import Leased, LeaseLost
 from services.billing.errors import Missing, Refused
 from services.billing.event_log import Waiting
-from services.billing.models import subscriptions
 from services.billing.reading import Subject
 from services.billing.stripe_client import Stripe
 from services.kit import failpoints, telemetry
 
 CUSTOMERS_AT_ONCE = 8
-ACCOUNTS_AT_ONCE = 50
 PAUSE_S = 0.5
 PAUSE_AFTER_FAILURE_S = 5
 READING_TIMEOUT_S = 60
@@ -35,7 +32,17 @@ READING_TIMEOUT_S = 60
 
 Clock = Callable[[], datetime]
 
+LOOKED_AT_AGAIN_IN = timedelta(minutes=2)
+
 log = structlog.get_logger()
+
+_DUE = sa.text(
+    """
+    select customer_id from subscriptions join customers using (account_id)
+    where due_at <= :at and leased_until < now() order by due_at limit :customers_max
+    """
+)
+_POSTPONE = sa.text("update subscriptions set due_at = :at where account_id = :account_id")
 
 
 def utc_now() -> datetime:
@@ -70,21 +77,30 @@ class Actor:
         return bool(leased) or had_strangers
 
     async def settle_due(self) -> int:
-        """Settle accounts for which a moment has come: a month, or the end of something."""
-        s = subscriptions.c
-        query = sa.select(s.account_id).where(s.due_at <= self.clock())
-        async with self.engine.begin() as connection:
-            due = (await connection.scalars(query.order_by(s.due_at).limit(ACCOUNTS_AT_ONCE))).all()
-        return sum([await self._settle(account_id) for account_id in due])
+        """Settle accounts for which a moment has come: a month, or the end of something.
 
-    async def _settle(self, account_id: UUID) -> bool:
+        Stripe is asked once more first: its last word may be on its way still.
+        """
+        asked = {"at": self.clock(), "customers_max": CUSTOMERS_AT_ONCE}
+        async with self.engine.begin() as connection:
+            due = list(await connection.scalars(_DUE, asked))
+            leased = await customers.lease(connection, due)
+        return sum(await asyncio.gather(*(self._settle(one) for one in leased)))
+
+    async def _settle(self, leased: Leased) -> bool:
+        account_id = str(leased.account_id)
         try:
-            async with self.engine.begin() as connection:
-                changed = await settling.settle(connection, account_id, at=self.clock())
+            changed = await self.refresh(leased, reading.CLOCK)
         except Exception as error:  # noqa: BLE001  # one account must not hold up the others
-            log.warning("account.not_settled", account_id=str(account_id), error=repr(error)[:200])
+            log.warning("account.not_settled", account_id=account_id, error=repr(error)[:200])
+            async with self.engine.begin() as connection:
+                later = {"account_id": leased.account_id, "at": self.clock() + LOOKED_AT_AGAIN_IN}
+                await connection.execute(_POSTPONE, later)
+                await customers.release(connection, leased)
             return False
-        log.info("account.settled", account_id=str(account_id), changed=changed)
+        async with self.engine.begin() as connection:
+            await customers.release(connection, leased)
+        log.info("account.settled", account_id=account_id, changed=changed)
         return True
 
     async def refresh(self, leased: Leased, subject: Subject) -> list[str]:

@@ -168,9 +168,8 @@ def taken(payment: Payment, earned: int) -> Taken:
 
 
 def disputed(payment: Payment, dispute: Dispute, earned: int) -> int:
-    """How many credits an open dispute blocks: its share, less what refunds have taken."""
-    left = earned - taken(payment, earned).by_refunds
-    return min(_share(payment, earned, dispute.amount_cents), left)
+    """How many credits an open dispute blocks: its share of what the payment earned."""
+    return _share(payment, earned, dispute.amount_cents) if payment.amount_cents else 0
 
 
 def _share(payment: Payment, earned: int, cents: int) -> int:

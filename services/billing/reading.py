@@ -12,6 +12,9 @@ from services.billing.stripe_client import Stripe
 Subject = tuple[str, str]
 """A sort of object, and its id. Events of the same subject are acted on together."""
 
+CLOCK: Subject = ("clock", "")
+"""Not an event's: what to read before credits are given or lost because a moment has come."""
+
 OF_PAYMENTS = frozenset({"charge", "refund", "dispute", "payment_intent"})
 
 
@@ -34,6 +37,8 @@ async def read(stripe: Stripe, customer_id: str, subject: Subject) -> facts.Foun
             return await _payment(stripe, customer_id, name)
         case "customer":
             return facts.Found(is_deleted=True)
+        case "clock":
+            return await _latest(stripe, customer_id)
         case _:
             return facts.Found(subscriptions=await _subscriptions(stripe, customer_id, name))
 
@@ -73,13 +78,31 @@ async def _session(stripe: Stripe, customer_id: str, session_id: str) -> facts.F
 
 
 async def _invoice(stripe: Stripe, customer_id: str, invoice_id: str) -> facts.Found:
+    paid = await _paid(stripe, invoice_id)
+    named = paid.invoice.subscription
+    if named is None:
+        return facts.Found(invoices=[paid])
+    return facts.Found(
+        invoices=[paid], subscriptions=await _subscriptions(stripe, customer_id, named)
+    )
+
+
+async def _paid(stripe: Stripe, invoice_id: str) -> facts.PaidInvoice:
     invoice = await stripe.invoice(invoice_id)
     intent = await stripe.intent_that_paid(invoice_id) if invoice.status == "paid" else None
     money = await stripe.money(intent) if intent else None
-    return facts.Found(
-        invoices=[facts.PaidInvoice(invoice=invoice, money=money)],
-        subscriptions=await stripe.subscriptions_of(customer_id),
-    )
+    return facts.PaidInvoice(invoice=invoice, money=money)
+
+
+async def _latest(stripe: Stripe, customer_id: str) -> facts.Found:
+    """All subscriptions, and what was paid for them lately."""
+    try:
+        subscriptions = await stripe.subscriptions_of(customer_id)
+        invoices = await stripe.latest_invoices(customer_id)
+    except Missing:
+        return facts.Found()
+    paid = [await _paid(stripe, invoice_id) for invoice_id in invoices]
+    return facts.Found(subscriptions=subscriptions, invoices=paid)
 
 
 async def _payment(stripe: Stripe, customer_id: str, payment_intent_id: str) -> facts.Found:

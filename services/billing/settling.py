@@ -115,32 +115,53 @@ def _grant_top_ups(said: _Said) -> None:
 
 
 def _grant_months(said: _Said, months: list[Month]) -> None:
-    given: dict[tuple[str, int | None], int] = defaultdict(int)
+    given: dict[tuple[str, int], int] = defaultdict(int)
     for move in said.books.moves:
-        if move.kind == "grant":
-            given[move.subject_id, move.month_index] += move.amount
+        if move.month_index is not None:
+            given[move.subject_id, move.month_index] += (
+                move.amount if move.kind == "grant" else -move.amount
+            )
     for month in months:
-        missing = month.amount - given[month.subscription_id, month.index]
-        if missing <= 0:
-            continue
-        paying = [part for part in month.parts if part.amount][-1].line
-        is_first = not given[month.subscription_id, month.index]
-        title = plans.find(paying.plan).title
-        cause = said.cause(
+        missing = month.amount - given.pop((month.subscription_id, month.index), 0)
+        if missing > 0:
+            _grant(said, month, missing)
+        elif missing < 0:
+            _correct(said, month.subscription_id, month.index, -missing)
+    for (subscription_id, index), surplus in given.items():
+        if surplus > 0:
+            _correct(said, subscription_id, index, surplus)
+
+
+def _grant(said: _Said, month: Month, missing: int) -> None:
+    """Say what a month is worth, or what it is worth more by now."""
+    paying = [part for part in month.parts if part.amount][-1].line
+    is_first = missing == month.amount
+    title = plans.find(paying.plan).title
+    event = CreditsPurchased(
+        account_id=said.account_id,
+        cause=said.cause(
             f"sub:{month.subscription_id}:{month.index}"
             if is_first
             else f"upgrade:{paying.line_id}"
-        )
-        event = CreditsPurchased(
-            account_id=said.account_id,
-            cause=cause,
-            amount=missing,
-            reason=f"{title}: credits for the month of {month.starts_at:%-d %B %Y}"
-            if is_first
-            else f"{title}: the difference for the rest of the month",
-            paid_at=max(said.books.payments[paying.payment_id].paid_at, month.starts_at),
-        )
-        said.say(event, Move(cause, "grant", month.subscription_id, month.index, missing))
+        ),
+        amount=missing,
+        reason=f"{title}: credits for the month of {month.starts_at:%-d %B %Y}"
+        if is_first
+        else f"{title}: the difference for the rest of the month",
+        paid_at=max(said.books.payments[paying.payment_id].paid_at, month.starts_at),
+    )
+    said.say(event, Move(event.cause, "grant", month.subscription_id, month.index, missing))
+
+
+def _correct(said: _Said, subscription_id: str, index: int, surplus: int) -> None:
+    """Take back a month that was given before we heard that its money had gone back."""
+    event = CreditsRevoked(
+        account_id=said.account_id,
+        cause=said.cause(f"claw:{subscription_id}:{index}"),
+        amount=surplus,
+        reason="Taken back: this month was not paid for after all",
+    )
+    said.say(event, Move(event.cause, "revoke", subscription_id, index, surplus))
 
 
 def _take_back(said: _Said, payment: Payment, earned: int) -> None:

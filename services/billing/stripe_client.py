@@ -22,6 +22,7 @@ API_VERSION: Final = "2026-10-28.endive"
 TIMEOUT_S = 10
 RETRIES_MAX = 2
 PAGE = 100
+LATEST_INVOICES = 4
 OBJECTS_MAX = 10_000
 """No list is read further than this; whoever reads so far is told."""
 
@@ -156,6 +157,12 @@ class Stripe:
         page = self.api.invoices.line_items.list_async(invoice_id, params)
         lines = [line async for line in _items(page, facts.InvoiceLine)]
         return found.model_copy(update={"lines": lines})
+
+    async def latest_invoices(self, customer_id: str) -> list[str]:
+        """The customer's latest paid invoices, newest first."""
+        params: Any = {"customer": customer_id, "status": "paid", "limit": LATEST_INVOICES}
+        found = await ask(self.api.invoices.list_async(params))
+        return [str(one["id"]) for one in found["data"]]
 
     async def session(self, session_id: str) -> facts.Session:
         params: Any = {"expand": ["line_items"]}
