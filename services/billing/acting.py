@@ -90,7 +90,12 @@ class Actor:
     async def _settle(self, leased: Leased) -> bool:
         account_id = str(leased.account_id)
         try:
-            changed = await self.refresh(leased, reading.CLOCK)
+            found = await self._read(leased, reading.CLOCK)
+            async with self.engine.begin() as connection:
+                await customers.hold(connection, leased)
+                await recording.record(connection, leased, found)
+                changed = await settling.settle(connection, leased.account_id, at=self.clock())
+                changed += await settling.end(connection, leased.account_id, at=self.clock())
         except Exception as error:  # noqa: BLE001  # one account must not hold up the others
             log.warning("account.not_settled", account_id=account_id, error=repr(error)[:200])
             async with self.engine.begin() as connection:
@@ -102,14 +107,6 @@ class Actor:
             await customers.release(connection, leased)
         log.info("account.settled", account_id=account_id, changed=changed)
         return True
-
-    async def refresh(self, leased: Leased, subject: Subject) -> list[str]:
-        """Read a subject from Stripe, and bring books and account in line; what changed."""
-        found = await self._read(leased, subject)
-        async with self.engine.begin() as connection:
-            await customers.hold(connection, leased)
-            await recording.record(connection, leased, found)
-            return await settling.settle(connection, leased.account_id, at=self.clock())
 
     async def _name_strangers(self) -> bool:
         """Find out whose the events are that do not say so; those of others are not for us."""

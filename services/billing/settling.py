@@ -26,6 +26,7 @@ from services.billing.books import Books, Move
 from services.billing.entitlements import Dispute, Month, Payment
 from services.billing.models import credit_moves
 from services.billing.models import subscriptions as accounts
+from services.billing.standing import Cover
 from services.kit import failpoints, outbox
 from services.kit.db import Connection
 
@@ -53,28 +54,67 @@ class _Said:
         self.moves.append(move)
         self.books.moves.append(move)
 
+    @property
+    def report(self) -> list[str]:
+        return [f"{move.kind} {move.amount} ({move.cause})" for move in self.moves]
+
 
 async def settle(connection: Connection, account_id: UUID, *, at: datetime) -> list[str]:
-    """Say what is missing; what changed, in words for a report."""
-    await subscriptions.lock(connection, account_id)
-    said = _Said(account_id, await books.read(connection, account_id))
+    """Say what is missing; what changed, in words for a report.
+
+    Nothing ends here: the pool is lost by `end` only, when Stripe's latest word was read.
+    """
+    said = await _open(connection, account_id)
     months = _months(said.books, at)
     earned = _earned(said.books, months)
     _grant_top_ups(said)
     _grant_months(said, months)
     for payment in said.books.payments.values():
         _take_back(said, payment, earned[payment.payment_id])
-    _end(said, at)
     await _write(connection, said)
-    found = standing.standing(said.books.covers, at)
     await failpoints.reach("mid_settle")
+    if _endings(said.books, at):
+        await _look_again(connection, account_id, at)
+        return said.report
+    return [*said.report, *await _follow(connection, said, at)]
+
+
+async def end(connection: Connection, account_id: UUID, *, at: datetime) -> list[str]:
+    """Say that what is over has ended. To be called when the latest payments were read."""
+    said = await _open(connection, account_id)
+    for cover in _endings(said.books, at):
+        assert cover.ends_at is not None, account_id
+        name = cover.subscription.subscription_id
+        event = SubscriptionEnded(
+            account_id=account_id, cause=f"forfeit:{name}", ended_at=cover.ends_at
+        )
+        said.say(event, Move(event.cause, "forfeit", name, None, 0))
+    await _write(connection, said)
+    return [*said.report, *await _follow(connection, said, at)]
+
+
+async def _open(connection: Connection, account_id: UUID) -> _Said:
+    await subscriptions.lock(connection, account_id)
+    return _Said(account_id, await books.read(connection, account_id))
+
+
+async def _follow(connection: Connection, said: _Said, at: datetime) -> list[str]:
+    """Put the account on the plan that is paid for; what changed."""
+    found = standing.standing(said.books.covers, at)
     moved = await subscriptions.follow(
-        connection, account_id, plan=found.plan, tier=found.tier, at=at
+        connection, said.account_id, plan=found.plan, tier=found.tier, at=at
     )
-    await _look_again(connection, said, at)
+    await _look_again(connection, said.account_id, standing.next_look_at(said.books.covers, at))
+    return [f"plan {found.plan}, {found.tier}"] if moved else []
+
+
+def _endings(of: Books, at: datetime) -> list[Cover]:
+    """Subscriptions whose end has cost the pool, and nobody was told."""
     return [
-        *(f"{move.kind} {move.amount} ({move.cause})" for move in said.moves),
-        *([f"plan {found.plan}, {found.tier}"] if moved else []),
+        cover
+        for cover in of.covers
+        if standing.loses_pool(cover, of.covers, at)
+        and not of.find("forfeit", cover.subscription.subscription_id)
     ]
 
 
@@ -251,20 +291,6 @@ def _adjust(
         said.say(back, Move(cause, "restore", subject_id, None, -missing))
 
 
-def _end(said: _Said, at: datetime) -> None:
-    for cover in said.books.covers:
-        name = cover.subscription.subscription_id
-        if said.books.find("forfeit", name) or not standing.loses_pool(
-            cover, said.books.covers, at
-        ):
-            continue
-        assert cover.ends_at is not None, name
-        event = SubscriptionEnded(
-            account_id=said.account_id, cause=f"forfeit:{name}", ended_at=cover.ends_at
-        )
-        said.say(event, Move(event.cause, "forfeit", name, None, 0))
-
-
 async def _write(connection: Connection, said: _Said) -> None:
     if not said.moves:
         return
@@ -288,10 +314,10 @@ async def _write(connection: Connection, said: _Said) -> None:
     )
 
 
-async def _look_again(connection: Connection, said: _Said, at: datetime) -> None:
-    due_at = standing.next_look_at(said.books.covers, at)
+async def _look_again(connection: Connection, account_id: UUID, due_at: datetime | None) -> None:
+    a = accounts.c
     await connection.execute(
         sa.update(accounts)
-        .where(accounts.c.account_id == said.account_id, accounts.c.due_at.is_distinct_from(due_at))
+        .where(a.account_id == account_id, a.due_at.is_distinct_from(due_at))
         .values(due_at=due_at)
     )
