@@ -40,6 +40,12 @@ MESSAGES: tuple[type[Message], ...] = (
     credits_.HoldReleased,
     credits_.HoldExpired,
     billing.PlanChanged,
+    billing.CreditsPurchased,
+    billing.CreditsRevoked,
+    billing.CreditsRestored,
+    billing.CreditsBlocked,
+    billing.CreditsUnblocked,
+    billing.SubscriptionEnded,
 )
 
 EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
@@ -56,6 +62,12 @@ EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
         processing.JobCancelled,
         processing.JobRejected,
         billing.PlanChanged,
+        billing.CreditsPurchased,
+        billing.CreditsRevoked,
+        billing.CreditsRestored,
+        billing.CreditsBlocked,
+        billing.CreditsUnblocked,
+        billing.SubscriptionEnded,
     ),
     "billing": (gateway.AccountOpened,),
     "gateway": (

@@ -169,7 +169,18 @@ def _own(service: str, home: Home, addresses: Addresses, *, gpu_slots: int) -> d
         return {**storage, **_callee("credits", home, addresses), **gpu}
     if service == "gateway":
         return _gateway(home, addresses)
+    if service == "billing":
+        return {**_callee("credits", home, addresses), **_stripe(home, addresses)}
     return {}
+
+
+def _stripe(home: Home, addresses: Addresses) -> dict[str, str]:
+    return {
+        "STRIPE_API_URL": addresses.url("stripe"),
+        "STRIPE_API_KEY": f"sk_test_{home.secret('stripe_api_key')}",
+        "STRIPE_WEBHOOK_SECRETS": f"whsec_{home.secret('stripe_webhook')}",
+        "PUBLIC_URL": addresses.url("gateway"),
+    }
 
 
 def _gpu(home: Home, addresses: Addresses, *, slots: int) -> dict[str, str]:

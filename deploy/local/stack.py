@@ -30,7 +30,7 @@ NODE = ("amqp", "rabbitmq-management", "rabbitmq-distribution")
 
 PORTS: Mapping[str, int | None] = dict.fromkeys(
     (
-        "gateway", "uploads", "credits", "processing", "billing", "issuer", "runpod",
+        "gateway", "uploads", "credits", "processing", "billing", "issuer", "runpod", "stripe",
         "postgres", *NODE, "epmd",
         "s3", "s3-master", "s3-volume", "s3-filer", "s3-admin",
     )

@@ -6,23 +6,20 @@ import sys
 from uuid import UUID
 
 import uvloop
-from pydantic import SecretStr
 
-from services.billing import consumers, plans, subscriptions
+from services.billing import consumers, desk, plans, subscriptions
+from services.billing.acting import Actor
+from services.billing.reconciling import Reconciler
+from services.billing.settings import ConsumerSettings
+from services.billing.stripe_client import Stripe
 from services.kit import bus, consuming
 from services.kit.db import create_engine
 from services.kit.settings import ServiceSettings, load
 from services.kit.telemetry import configure_logs
 
 
-class ConsumerSettings(ServiceSettings):
-    """What the consumer process reads from its environment."""
-
-    amqp_url: SecretStr
-
-
 async def consume() -> None:
-    """Act on messages until SIGTERM."""
+    """Act on messages, on Stripe's events and on what becomes due, until SIGTERM."""
     settings = load(ConsumerSettings)
     configure_logs("billing", level=settings.log_level)
     engine = create_engine(
@@ -30,13 +27,24 @@ async def consume() -> None:
         name="billing-consumer",
         pool_size=settings.database_pool_size,
     )
+    stripe = Stripe(settings.stripe_api_key.get_secret_value(), base_url=settings.stripe_api_url)
     broker = bus.create_broker(settings.amqp_url.get_secret_value(), name="billing")
     consumers.listen(broker, engine)
-    forgetting = asyncio.create_task(consumers.forget_for_ever(engine))
+    loops = [
+        asyncio.create_task(loop)
+        for loop in (
+            consumers.forget_for_ever(engine),
+            Actor(engine, stripe).act_for_ever(),
+            Reconciler(engine, stripe).reconcile_for_ever(),
+        )
+    ]
     try:
         await consuming.run(broker)
     finally:
-        forgetting.cancel()
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await stripe.close()
         await engine.dispose()
 
 
@@ -52,20 +60,32 @@ async def subscribe(account_id: UUID, plan: str) -> None:
     sys.stdout.write(f"{account_id} is {'now' if changed else 'already'} on the plan {plan}.\n")
 
 
+async def answer(options: argparse.Namespace) -> int:
+    """Do what an operator asks; the exit code."""
+    text, code = await desk.COMMANDS[options.role](options)
+    sys.stdout.write(f"{text}\n")
+    return code
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m services.billing",
-        description="Billing: plans, prices, subscriptions.",
+        description="Billing: plans, prices, subscriptions, payments.",
         epilog="The HTTP side: uvicorn services.billing.app:create_app --factory",
     )
     roles = parser.add_subparsers(dest="role", required=True, metavar="ROLE")
-    roles.add_parser("consumer", help="act on messages (DATABASE_URL, AMQP_URL)")
+    roles.add_parser(
+        "consumer", help="act on messages and Stripe's events (DATABASE_URL, AMQP_URL, STRIPE_…)"
+    )
     gift = roles.add_parser(
         "subscribe", help="put an account on a plan as a gift, or back on free (DATABASE_URL)"
     )
     gift.add_argument("account_id", type=UUID)
     gift.add_argument("plan", choices=list(plans.PLANS))
+    desk.add_to(roles)
     chosen = parser.parse_args()
+    if chosen.role in desk.COMMANDS:
+        return uvloop.run(answer(chosen))
     if chosen.role == "subscribe":
         uvloop.run(subscribe(chosen.account_id, chosen.plan))
     else:

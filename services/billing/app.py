@@ -1,48 +1,54 @@
 """Assemble the HTTP side of the billing service."""
 
-from typing import Annotated
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from pydantic import Field, SecretStr
 
-from services.billing import api, plans
+from services.billing import api, webhooks
+from services.billing.checkouts import Cashier
+from services.billing.settings import HttpSettings
+from services.billing.stripe_client import Stripe
+from services.kit.client import ServiceClient
 from services.kit.db import create_engine
 from services.kit.http import create_service
-from services.kit.settings import ServiceSettings, load
+from services.kit.settings import load
 from services.kit.telemetry import configure_logs
-
-Cents = Annotated[int, Field(ge=1, le=100_000_00)]
-PaidPlan = Annotated[str, Field(pattern="^(remember|cherish|forever)$")]
-TopUpSize = Annotated[str, Field(pattern="^(10|30|100)$")]
-
-
-class Settings(ServiceSettings):
-    """What the HTTP process reads from its environment.
-
-    Prices are JSON objects in cents and name only what differs from the default:
-    PLAN_PRICES_CENTS='{"remember": 899}' TOP_UP_PRICES_CENTS='{"10": 399}'.
-    """
-
-    internal_secrets: SecretStr
-    plan_prices_cents: dict[PaidPlan, Cents] = Field(default_factory=dict)
-    top_up_prices_cents: dict[TopUpSize, Cents] = Field(default_factory=dict)
 
 
 def create_app() -> FastAPI:
-    settings = load(Settings)
+    settings = load(HttpSettings)
     configure_logs("billing", level=settings.log_level)
+    stripe = Stripe(settings.stripe_api_key.get_secret_value(), base_url=settings.stripe_api_url)
+    credits_ = ServiceClient(
+        settings.credits_url,
+        caller="billing",
+        service="credits",
+        secret=settings.credits_secret.get_secret_value(),
+    )
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        name="billing",
+        pool_size=settings.database_pool_size,
+    )
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await credits_.close()
+        await stripe.close()
+
     app = create_service(
         "billing",
         version=settings.rekindle_version,
-        engine=create_engine(
-            settings.database_url.get_secret_value(),
-            name="billing",
-            pool_size=settings.database_pool_size,
-        ),
-        routers=[api.router],
+        engine=engine,
+        routers=[api.router, api.internal, webhooks.router],
         internal_secrets=settings.internal_secrets.get_secret_value().split(","),
+        lifespan=life,
     )
-    app.state.price_list = plans.price_list(
-        plan_prices=settings.plan_prices_cents, top_up_prices=settings.top_up_prices_cents
+    app.state.price_list, app.state.credits = settings.price_list, credits_
+    app.state.webhook_secrets, app.state.is_live = settings.webhook_secrets, settings.is_live
+    app.state.cashier = Cashier(
+        engine, stripe, public_url=settings.public_url, automatic_tax=settings.stripe_automatic_tax
     )
     return app

@@ -1,6 +1,6 @@
-"""Plans, top-ups and their prices, as data."""
+"""Plans, top-ups and their prices, as data; and everything of them that can be bought."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -9,6 +9,9 @@ from services.billing.errors import UnknownPlan
 
 CURRENCY: Final = "usd"
 MONTHS_PAID_IN_A_YEAR = 10
+MONTHS_IN_A_YEAR = 12
+
+Interval = Literal["month", "year"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,27 @@ class TopUp:
 
     credits: int
     price_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that can be bought; Stripe knows its price by the lookup key."""
+
+    lookup_key: str
+    title: str
+    price_cents: int
+    credits: int
+    plan: str | None = None
+    interval: Interval | None = None
+
+    @property
+    def is_annual(self) -> bool:
+        return self.interval == "year"
+
+    @property
+    def product_key(self) -> str:
+        """Both intervals of a plan are prices of one product."""
+        return f"rekindle_{self.plan}" if self.plan else self.lookup_key
 
 
 FREE = Plan("free", "Free", 3, "standard", 480, 0)
@@ -66,3 +90,35 @@ def price_list(
         for top_up in TOP_UPS
     ]
     return plans, top_ups
+
+
+def plan_key(plan: str, interval: Interval) -> str:
+    """The lookup key of a plan's price."""
+    return f"rekindle_{plan}_{interval}"
+
+
+def top_up_key(amount: int) -> str:
+    """The lookup key of a top-up's price."""
+    return f"rekindle_top_up_{amount}"
+
+
+def items(plans: Sequence[Plan], top_ups: Sequence[TopUp]) -> Iterator[Item]:
+    """Everything that can be bought of what is on offer."""
+    for plan in plans:
+        if plan.price_monthly_cents == 0:
+            continue
+        priced: tuple[tuple[Interval, int], ...] = (
+            ("month", plan.price_monthly_cents),
+            ("year", plan.price_annual_cents),
+        )
+        for interval, cents in priced:
+            key = plan_key(plan.plan, interval)
+            title = f"Rekindle {plan.title}"
+            yield Item(key, title, cents, plan.credits_monthly, plan.plan, interval)
+    for top_up in top_ups:
+        title = f"{top_up.credits} Rekindle credits"
+        yield Item(top_up_key(top_up.credits), title, top_up.price_cents, top_up.credits)
+
+
+ITEMS = {item.lookup_key: item for item in items(list(PLANS.values()), TOP_UPS)}
+"""By lookup key. What it costs is in the price list: settings may change that."""

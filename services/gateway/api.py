@@ -159,12 +159,3 @@ async def list_receipts(
 async def list_plans(request: Request, gateway: Gateway) -> Response:
     """What can be subscribed to or bought."""
     return read_back(request, await ask(gateway.billing, "GET", "/v1/plans", account_id=None))
-
-
-@router.get("/subscription", response_model=schemas.Subscription, tags=["plans"])
-async def read_subscription(request: Request, visitor: Reader, gateway: Gateway) -> Response:
-    """The plan of this account."""
-    account_id = visitor.account_id
-    return read_back(
-        request, await ask(gateway.billing, "GET", "/v1/subscription", account_id=account_id)
-    )

@@ -23,6 +23,7 @@ from services.gateway import (
     openapi,
     page,
     prints,
+    purchases,
 )
 from services.gateway.edge import Edge
 from services.gateway.issuer import Issuer
@@ -45,6 +46,7 @@ PUBLIC = (
     jobs.router,
     batches.router,
     events.router,
+    purchases.router,
 )
 UNLISTED = (login.router, hooks.router, page.router)
 

@@ -25,6 +25,8 @@ WRITES = Limit("writes", quota=120, window_s=60)
 JOBS = Limit("jobs", quota=30, window_s=60)
 ANONYMOUS = Limit("anonymous", quota=120, window_s=60)
 HOOKS = Limit("hooks", quota=1_200, window_s=60)
+STRIPE_HOOKS = Limit("stripe-hooks", quota=30_000, window_s=60)
+"""Stripe sends everybody's events from few addresses, and what is refused comes hours later."""
 
 
 @dataclass(frozen=True, slots=True)

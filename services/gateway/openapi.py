@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from services.gateway import print_schemas, schemas
+from services.gateway import print_schemas, purchase_schemas, schemas
 
 TITLE = "Rekindle"
 VERSION = "1"
@@ -29,6 +29,8 @@ REQUESTS = (
     schemas.JobRequest,
     schemas.QuoteRequest,
     schemas.BatchRequest,
+    purchase_schemas.CheckoutRequest,
+    purchase_schemas.PortalRequest,
 )
 DOCUMENTED = (*REQUESTS, schemas.Problem, schemas.FeedEvent)
 REPLACED = ("HTTPValidationError", "ValidationError")

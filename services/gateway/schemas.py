@@ -364,15 +364,6 @@ class Plans(BaseModel):
     top_ups: list[TopUp]
 
 
-class Subscription(BaseModel):
-    """The plan of this account."""
-
-    plan: PlanName
-    tier: Tier
-    since: datetime
-    source: Literal["free", "gift"]
-
-
 class Me(BaseModel):
     """Who is signed in."""
 

@@ -22,6 +22,7 @@ from services.gateway.limits import (
     HOOKS,
     JOBS,
     READS,
+    STRIPE_HOOKS,
     WRITES,
     Limit,
     network_of,
@@ -153,6 +154,7 @@ Phone = Annotated[Visitor, Depends(phone)]
 JobMaker = Annotated[Visitor, Depends(visitor_within(JOBS))]
 ANYONE = Depends(anyone_within(ANONYMOUS))
 A_HOOK = Depends(anyone_within(HOOKS))
+A_STRIPE_HOOK = Depends(anyone_within(STRIPE_HOOKS))
 
 
 async def _maybe_signed_in(request: Request, parts: Gateway) -> sessions.Session | None:

@@ -46,6 +46,7 @@ POINTS = {
     "before_nudge": "an event is in the feed, open streams were not told",
     # Billing.
     "mid_plan_give": "an account's plan has changed, nobody was told",
+    "after_stripe_insert_before_200": "an event of Stripe's is written down, and not committed",
     # Credits.
     "mid_hold": "credits are set aside, the answer is not committed",
     "mid_batch_hold": "a batch's credits are set aside, the answer is not committed",

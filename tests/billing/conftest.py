@@ -1,13 +1,15 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.billing import facts, plans, prices
 from services.billing.app import create_app
+from services.billing.stripe_client import Stripe
 from services.kit.db import create_engine
-
-SECRET = "a-secret-that-only-the-tests-know"
+from tests.billing.places import NOBODY, SECRET, WEBHOOK_SECRETS, price_of
+from tests.billing.served import Served, served
 
 
 @pytest.fixture
@@ -23,12 +25,64 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-async def client(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setenv("REKINDLE_ENV", "local")
-    monkeypatch.setenv("DATABASE_URL", url)
-    monkeypatch.setenv("INTERNAL_SECRETS", SECRET)
+def account() -> Iterator[Served]:
+    """An account at Stripe, which the official library asks over HTTP."""
+    with served() as account:
+        yield account
+
+
+@pytest.fixture
+async def stripe(account: Served) -> AsyncIterator[Stripe]:
+    stripe = Stripe("sk_test_of_the_tests", base_url=account.url)
+    yield stripe
+    await stripe.close()
+
+
+@pytest.fixture
+def environment(url: str) -> dict[str, str]:
+    """What the HTTP process is told; nothing answers where Stripe and credits should be."""
+    return {
+        "REKINDLE_ENV": "local",
+        "DATABASE_URL": url,
+        "INTERNAL_SECRETS": SECRET,
+        "STRIPE_API_KEY": "sk_test_of_the_tests",
+        "STRIPE_API_URL": NOBODY,
+        "STRIPE_WEBHOOK_SECRETS": ",".join(WEBHOOK_SECRETS),
+        "PUBLIC_URL": "http://127.0.0.1:8080",
+        "CREDITS_URL": NOBODY,
+        "CREDITS_SECRET": SECRET,
+    }
+
+
+@pytest.fixture
+async def client(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[httpx.AsyncClient]:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     app = create_app()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://billing") as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://billing") as client,
+    ):
         yield client
-    await app.state.engine.dispose()
+
+
+@pytest.fixture
+async def priced(engine: AsyncEngine) -> AsyncEngine:
+    """A database that knows a price at Stripe for everything: `price_<lookup key>`."""
+    async with engine.begin() as connection:
+        await prices.keep(
+            connection,
+            [
+                facts.Price(
+                    id=price_of(item.lookup_key),
+                    lookup_key=item.lookup_key,
+                    unit_amount=item.price_cents,
+                    currency=plans.CURRENCY,
+                )
+                for item in plans.ITEMS.values()
+            ],
+        )
+    return engine

@@ -17,7 +17,7 @@ from contracts.gateway.v1 import AccountOpened
 from services.billing import consumers, subscriptions
 from services.kit import bus, inbox
 from services.kit.identity import TokenSource
-from tests.billing.conftest import SECRET
+from tests.billing.places import SECRET
 from tests.kit.messages import account_opened, running, send
 
 TOKENS = TokenSource(issuer="gateway", audience="billing", secret=SECRET)
@@ -119,8 +119,21 @@ async def test_the_subscription_is_shown_to_its_owner(
         assert datetime.fromisoformat(answer.pop("since"))
         return answer
 
-    assert await shown(account_id) == {"plan": "remember", "tier": "priority", "source": "gift"}
-    assert await shown(stranger) == {"plan": "free", "tier": "standard", "source": "free"}
+    unpaid = {
+        "interval": None,
+        "renews_at": None,
+        "ends_at": None,
+        "payment_due": False,
+        "priority_until": None,
+    }
+    gift = {"plan": "remember", "tier": "priority", "source": "gift", **unpaid}
+    assert await shown(account_id) == gift
+    assert await shown(stranger) == {
+        "plan": "free",
+        "tier": "standard",
+        "source": "free",
+        **unpaid,
+    }
 
 
 async def run(url: str, *arguments: str) -> tuple[int | None, str, str]:

@@ -92,7 +92,11 @@ def _example(whole: dict[str, Any], schema: dict[str, Any]) -> Any:
         return schema["const"]
     if "anyOf" in schema:
         return _example(whole, schema["anyOf"][0])
-    formats = {"uuid": str(UUID(int=7)), "date": "2026-01-01"}
+    formats = {
+        "uuid": str(UUID(int=7)),
+        "date": "2026-01-01",
+        "date-time": "2026-01-01T00:00:00Z",
+    }
     text = formats.get(schema.get("format", ""), "text")
     return {"string": text, "integer": 1, "number": 1.0, "array": [], "boolean": True}[
         schema["type"]

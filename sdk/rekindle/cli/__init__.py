@@ -4,6 +4,7 @@ import click
 
 from sdk.rekindle.cli.access import login, logout
 from sdk.rekindle.cli.batch import batch
+from sdk.rekindle.cli.billing import billing
 from sdk.rekindle.cli.costs import costs
 from sdk.rekindle.cli.credits import show_credits
 from sdk.rekindle.cli.dead import dead
@@ -36,7 +37,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(login, logout, restore, batch, photos, handoff, jobs, show_credits),
-    *(doctor, dead, costs),
+    *(doctor, dead, costs, billing),
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -1,23 +1,10 @@
 """`rekindle costs`: for operators."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import click
 
-from sdk.rekindle.cli.door import fail
-from sdk.rekindle.places import find_place
-from sdk.rekindle.problems import RekindleError
-
-TIMEOUT_S = 120
-
-
-class NotAnOperator(RekindleError):  # noqa: N818  # an outcome
-    """Nothing here leads to the books of a Rekindle."""
-
-    code = "not-an-operator"
+from sdk.rekindle.cli.operators import answer
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -32,24 +19,4 @@ def costs(*, asked: Sequence[str]) -> None:
       rekindle costs raise tier:standard 20 --by ada --why "a campaign"
     Processing itself answers, with the local stack's environment or with DATABASE_URL.
     """  # noqa: D301
-    try:
-        environment = _environment()
-    except RekindleError as error:
-        fail(error, as_json=False)
-    # The client knows no service; this one runs beside it, on the operator's machine.
-    answered = subprocess.run(  # noqa: S603  # our own module, and words that are no shell's
-        [sys.executable, "-m", "services.processing", "costs", *(asked or ["--help"])],
-        env=environment,
-        check=False,
-        timeout=TIMEOUT_S,
-    )
-    sys.exit(answered.returncode)
-
-
-def _environment() -> dict[str, str]:
-    if "DATABASE_URL" in os.environ:
-        return dict(os.environ)
-    environments = find_place().state.get("environments")
-    if not environments:
-        raise NotAnOperator("This Rekindle is not the local stack: set DATABASE_URL.")
-    return {**os.environ, **environments["processing"]}
+    answer("processing", ["costs", *(asked or ["--help"])])
