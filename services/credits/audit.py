@@ -25,11 +25,16 @@ _CHECKS = {
     """,
     "every account row is the sum of its entries": """
         select count(*), count(*) filter (where
-            a.available <> coalesce(e.available, 0) or a.held <> coalesce(e.held, 0))
+            (a.available, a.held, a.blocked, -a.owed, greatest(a.past, 0))
+            <> (coalesce(e.available, 0), coalesce(e.held, 0), coalesce(e.blocked, 0),
+                coalesce(e.owed, 0), coalesce(e.lost, 0)))
         from accounts a left join (
             select account_id,
-                coalesce(sum(amount) filter (where bucket = 'available'), 0) available,
-                coalesce(sum(amount) filter (where bucket = 'held'), 0) held
+                sum(amount) filter (where bucket = 'available') available,
+                sum(amount) filter (where bucket = 'held') held,
+                sum(amount) filter (where bucket = 'blocked') blocked,
+                sum(amount) filter (where bucket = 'owed') owed,
+                sum(amount) filter (where bucket = 'lost') lost
             from entries group by account_id
         ) e on e.account_id = a.id
     """,
@@ -78,6 +83,24 @@ _CHECKS = {
             select job_id, string_agg(kind, ' ' order by version) story
             from movements where job_id is not null group by job_id
         ) m on m.job_id = h.job_id
+    """,
+    "what came in and went back is what its causes say": """
+        select count(*), count(*) filter (where coalesce(e.amount, 0) <> coalesce(c.amount, 0))
+        from accounts a left join (
+            select account_id, -sum(amount) amount from entries
+            where bucket in ('issued', 'revoked') group by account_id
+        ) e on e.account_id = a.id left join (
+            select account_id, sum(amount) amount from causes
+            where kind = 'pool' and cause not like 'refund:%' group by account_id
+        ) c on c.account_id = a.id
+    """,
+    "nobody who owes has anything to spend": """
+        select count(*), count(*) filter (where owed > 0 and available + blocked > 0)
+        from accounts
+    """,
+    "what is disputed is blocked as far as it is there": """
+        select count(*), count(*) filter (where blocked <> least(disputed, available + blocked))
+        from accounts
     """,
     "every movement of a job has a hold": """
         select count(*), count(*) filter (where

@@ -11,10 +11,18 @@ import structlog
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from contracts.billing.v1 import PlanChanged
+from contracts.billing.v1 import (
+    CreditsBlocked,
+    CreditsPurchased,
+    CreditsRestored,
+    CreditsRevoked,
+    CreditsUnblocked,
+    PlanChanged,
+    SubscriptionEnded,
+)
 from contracts.message import Message
 from contracts.processing.v1 import JobCancelled, JobCompleted, JobFailed, JobRejected
-from services.credits import accounts, holds
+from services.credits import accounts, holds, money
 from services.kit import failpoints, inbox, telemetry, together
 from services.kit.db import Connection
 from services.kit.together import Heard
@@ -65,6 +73,12 @@ RARE: dict[type[Message], Callable[[Connection, Any], Awaitable[None]]] = {
     JobCancelled: release_cancelled,
     JobRejected: release_rejected,
     PlanChanged: accounts.change_plan,
+    CreditsPurchased: money.purchased,
+    CreditsRevoked: money.revoked,
+    CreditsRestored: money.restored,
+    CreditsBlocked: money.blocked,
+    CreditsUnblocked: money.unblocked,
+    SubscriptionEnded: money.ended,
 }
 
 
