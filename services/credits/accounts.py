@@ -27,7 +27,7 @@ log = structlog.get_logger()
 _MONTH = "to_char(coalesce(cast(:at as timestamptz), now()) at time zone 'utc', 'YYYY-MM')"
 _IS_DUE = f"plan = 'free' and month_added < {_MONTH}"
 _READ = sa.text(
-    f"select available, held, plan, tier, credits_monthly, {_IS_DUE} as is_due"  # noqa: S608
+    f"select available, held, plan, tier, credits_monthly, blocked, owed, {_IS_DUE} as is_due"  # noqa: S608
     " from accounts where id = :account_id"
 )
 _ALL_DUE = sa.text(
@@ -48,6 +48,13 @@ class Account:
     plan: str
     tier: Tier
     credits_monthly: int
+    blocked: int = 0
+    owed: int = 0
+
+    @property
+    def lost_at_end(self) -> int:
+        """How many credits would be lost if the subscription ended now."""
+        return 0 if self.plan == FREE_PLAN else self.available + self.blocked
 
 
 async def read(connection: Connection, account_id: UUID, *, at: datetime | None = None) -> Account:
@@ -57,7 +64,7 @@ async def read(connection: Connection, account_id: UUID, *, at: datetime | None 
     if row is None or row.is_due:
         await bring_up_to_date(connection, account_id, at=at)
         row = (await connection.execute(_READ, asked)).one()
-    return Account(row.available, row.held, row.plan, row.tier, row.credits_monthly)
+    return Account(*row[:-1])
 
 
 async def bring_up_to_date(

@@ -81,8 +81,14 @@ _CHECKS = {
                 else 'hold expire' end)
         from holds h left join (
             select job_id, string_agg(kind, ' ' order by version) story
-            from movements where job_id is not null group by job_id
+            from movements where job_id is not null and kind <> 'refund' group by job_id
         ) m on m.job_id = h.job_id
+    """,
+    "what was refunded had been spent": """
+        select count(*), count(*) filter (where h.state <> 'captured' or exists (
+            select from movements spent where spent.job_id = m.job_id and spent.kind = 'capture'
+                and spent.version > m.version))
+        from movements m join holds h on h.job_id = m.job_id where m.kind = 'refund'
     """,
     "what came in and went back is what its causes say": """
         select count(*), count(*) filter (where coalesce(e.amount, 0) <> coalesce(c.amount, 0))

@@ -15,6 +15,7 @@ is given only by those who replay or test.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -54,6 +55,7 @@ class Receipt:
     held: int
     text: str
     job_id: UUID | None
+    cause: str | None
     version: int
 
 
@@ -91,13 +93,12 @@ async def receipts(
 ) -> Sequence[Receipt]:
     """Movements of an account, the newest first."""
     m = movements.c
+    shown: list[sa.ColumnElement[Any]] = [
+        *(m.id, m.created_at, m.kind, m.amount, m.available, m.held),
+        *(m.reason, m.job_id, m.cause, m.version),
+    ]
     query = (
-        sa.select(
-            m.id, m.created_at, m.kind, m.amount, m.available, m.held, m.reason, m.job_id, m.version
-        )
-        .where(m.account_id == account_id)
-        .order_by(m.version.desc())
-        .limit(limit)
+        sa.select(*shown).where(m.account_id == account_id).order_by(m.version.desc()).limit(limit)
     )
     if before_version is not None:
         query = query.where(m.version < before_version)

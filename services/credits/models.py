@@ -4,6 +4,7 @@ The migration is what creates them; these descriptions serve the queries.
 """
 
 from enum import Enum, StrEnum
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -49,6 +50,25 @@ class Movement(Enum):
     REPAY = ("repay", Bucket.AVAILABLE, Bucket.OWED)
     BLOCK = ("block", Bucket.AVAILABLE, Bucket.BLOCKED)
     UNBLOCK = ("unblock", Bucket.BLOCKED, Bucket.AVAILABLE)
+
+
+Kind = Literal[
+    "grant",
+    "hold",
+    "capture",
+    "release",
+    "expire",
+    "refund",
+    "forfeit",
+    "recover",
+    "clawback",
+    "restore",
+    "block",
+    "unblock",
+    "owe",
+    "repay",
+]
+"""What a receipt calls a movement."""
 
 
 class HoldState(StrEnum):

@@ -65,6 +65,7 @@ async def busy(unproven_engine: AsyncEngine) -> Bank:
     late = await bank.hold(account_id, amount=5)
     await bank.expire(late)
     await bank.capture(late)
+    await bank.refund(account_id, late)
     return bank
 
 
