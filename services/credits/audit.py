@@ -6,6 +6,7 @@ All checks read one snapshot, so they hold for a moment even while credits move.
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 _CHECKS = {
@@ -116,6 +117,25 @@ _CHECKS = {
 }
 
 
+# A day that was begun and not finished within an hour died with its process.
+_BEGIN_TODAY = sa.text(
+    """
+    insert into audits (day) values ((now() at time zone 'utc')::date)
+    on conflict (day) do update set started_at = now()
+        where audits.finished_at is null and audits.started_at < now() - interval '1 hour'
+    returning day
+    """
+)
+_FINISH_TODAY = sa.text(
+    """
+    update audits set finished_at = now(), broken = :broken
+    where day = (select max(day) from audits)
+    """
+)
+
+log = structlog.get_logger()
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One rule, how many rows it was tried on, and how many break it."""
@@ -134,6 +154,20 @@ async def audit(engine: AsyncEngine) -> list[Finding]:
             rows, drift = (await connection.execute(sa.text(query))).one()
             findings.append(Finding(rule, rows, drift))
         return findings
+
+
+async def prove_nightly(engine: AsyncEngine) -> bool:
+    """Prove the books once a day, whoever comes first; what is wrong is logged as an error."""
+    async with engine.begin() as connection:
+        if not (await connection.execute(_BEGIN_TODAY)).one_or_none():
+            return False
+    broken = [finding for finding in await audit(engine) if finding.drift]
+    for finding in broken:
+        log.error("audit.drift", rule=finding.rule, rows=finding.drift)
+    async with engine.begin() as connection:
+        await connection.execute(_FINISH_TODAY, {"broken": len(broken)})
+    log.info("audit.done", broken=len(broken))
+    return True
 
 
 def table(findings: list[Finding]) -> str:

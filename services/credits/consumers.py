@@ -22,7 +22,7 @@ from contracts.billing.v1 import (
 )
 from contracts.message import Message
 from contracts.processing.v1 import JobCancelled, JobCompleted, JobFailed, JobRejected
-from services.credits import accounts, holds, money
+from services.credits import accounts, audit, holds, ledger, money
 from services.kit import failpoints, inbox, telemetry, together
 from services.kit.db import Connection
 from services.kit.together import Heard
@@ -83,7 +83,7 @@ RARE: dict[type[Message], Callable[[Connection, Any], Awaitable[None]]] = {
 
 
 async def sweep_for_ever(engine: AsyncEngine) -> None:
-    """Expire forgotten holds, add the month's free credits and forget old messages, each minute."""
+    """Expire holds, add the month's free credits, prove the books once a day, each minute."""
     while True:
         try:
             more = await sweep(engine)
@@ -98,7 +98,9 @@ async def sweep(engine: AsyncEngine) -> bool:
     await failpoints.reach("on_sweeper_tick")
     expired = await holds.expire_old(engine, batch=SWEEP_BATCH)
     added = await accounts.add_free_credits(engine, batch=SWEEP_BATCH)
+    await audit.prove_nightly(engine)
     async with engine.begin() as connection:
+        await ledger.make_months(connection)
         forgotten = await inbox.forget_old(connection)
     if expired or added or forgotten:
         log.info("sweep.done", expired=expired, added=added, forgotten=forgotten)

@@ -34,6 +34,11 @@ _MOVE = sa.text(
 )
 
 
+MONTHS_AHEAD = 3
+
+_MAKE_MONTHS = sa.text("select make_months(:count)")
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """The account right after a movement."""
@@ -86,6 +91,12 @@ async def move(
     }
     row = (await connection.execute(_MOVE, arguments)).one_or_none()
     return Moved(*row) if row else None
+
+
+async def make_months(connection: Connection) -> int:
+    """Have a partition of the entries for this month and the next ones; how many were missing."""
+    made: int = (await connection.execute(_MAKE_MONTHS, {"count": MONTHS_AHEAD})).scalar_one()
+    return made
 
 
 async def receipts(
