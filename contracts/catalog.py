@@ -39,6 +39,7 @@ MESSAGES: tuple[type[Message], ...] = (
     credits_.HoldCaptured,
     credits_.HoldReleased,
     credits_.HoldExpired,
+    credits_.HoldRefunded,
     billing.PlanChanged,
     billing.CreditsPurchased,
     billing.CreditsRevoked,
@@ -55,6 +56,7 @@ EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
         uploads.PhotoDeleted,
         billing.PlanChanged,
         credits_.HoldExpired,
+        credits_.HoldRefunded,
     ),
     "credits": (
         processing.JobCompleted,
@@ -92,6 +94,7 @@ EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
         credits_.HoldCaptured,
         credits_.HoldReleased,
         credits_.HoldExpired,
+        credits_.HoldRefunded,
         billing.PlanChanged,
     ),
 }

@@ -18,6 +18,12 @@ Cause = Annotated[
 Reason = Annotated[str, Field(max_length=200, description="What the owner reads on the receipt.")]
 
 
+PaidAt = Annotated[
+    datetime | None,
+    Field(description="When it had been paid for: a pool that was lost later held it too."),
+]
+
+
 class PlanChanged(Event):
     """An account is on this plan from now on, or a new period of it was given.
 
@@ -65,6 +71,7 @@ class CreditsRevoked(Event):
     amount: Credits
     reason: Reason
     blocked_by: Annotated[str | None, Field(description="The cause of their blocking.")] = None
+    paid_at: PaidAt = None
 
 
 class CreditsRestored(Event):
@@ -79,6 +86,7 @@ class CreditsRestored(Event):
     cause: Cause
     amount: Credits
     reason: Reason
+    paid_at: PaidAt = None
 
 
 class CreditsBlocked(Event):
@@ -93,6 +101,7 @@ class CreditsBlocked(Event):
     cause: Cause
     amount: Credits
     reason: Reason
+    paid_at: PaidAt = None
 
 
 class CreditsUnblocked(Event):

@@ -1,6 +1,6 @@
 """What credits says, version 1."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -63,3 +63,12 @@ class HoldExpired(_Movement):
     type = "credits.hold.expired.v1"
 
     job_id: JobId
+
+
+class HoldRefunded(_Movement):
+    """The spent credits came back: the owner rejected the result, which is kept for review."""
+
+    type = "credits.hold.refunded.v1"
+
+    job_id: JobId
+    reason: Literal["likeness", "colours", "damage", "other"]

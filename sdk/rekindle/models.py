@@ -255,6 +255,9 @@ class Balance(Answer):
 
     available: int
     held: int
+    blocked: int = 0
+    owed: int = 0
+    lost_at_end: int = 0
     plan: str
     tier: str
     credits_monthly: int
@@ -265,12 +268,13 @@ class Receipt(Answer):
 
     id: UUID
     time: datetime
-    movement: Literal["grant", "hold", "capture", "release", "expire"]
+    movement: str
     amount: int
     available: int
     held: int
     text: str
     job_id: UUID | None = None
+    cause: str | None = None
 
 
 class Plan(Answer):

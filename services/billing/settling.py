@@ -218,6 +218,7 @@ def _take_back(said: _Said, payment: Payment, earned: int) -> None:
             f"reinstate:{failed[-1] if failed else source}",
             "Given back: the refund did not go through",
         ),
+        paid_at=payment.paid_at,
     )
     for dispute in payment.disputes:
         _contest(said, payment, dispute, earned, lost=taken.by_disputes.get(dispute.dispute_id, 0))
@@ -239,6 +240,7 @@ def _contest(said: _Said, payment: Payment, dispute: Dispute, earned: int, *, lo
             cause=f"{name}:block",
             amount=amount,
             reason="Blocked: the payment is disputed",
+            paid_at=payment.paid_at,
         )
         said.say(blocking, Move(blocking.cause, "block", dispute.dispute_id, None, amount))
     _adjust(
@@ -248,6 +250,7 @@ def _contest(said: _Said, payment: Payment, dispute: Dispute, earned: int, *, lo
         revoked=(f"{name}:lost", "Taken back: the dispute was lost"),
         restored=(f"{name}:returned", "Given back: the dispute was decided again"),
         blocked_by=blocked_by,
+        paid_at=payment.paid_at,
     )
     if dispute.state != "open" and blocked_by and not lost:
         unblocking = CreditsUnblocked(
@@ -266,6 +269,7 @@ def _adjust(
     *,
     revoked: tuple[str, str],
     restored: tuple[str, str],
+    paid_at: datetime,
     blocked_by: str | None = None,
 ) -> None:
     """Bring what was taken because of a payment or a dispute to what is to be taken of it."""
@@ -280,12 +284,17 @@ def _adjust(
             amount=missing,
             reason=reason,
             blocked_by=blocked_by,
+            paid_at=paid_at,
         )
         said.say(event, Move(cause, "revoke", subject_id, None, missing))
     elif missing < 0:
         cause, reason = said.cause(restored[0]), restored[1]
         back = CreditsRestored(
-            account_id=said.account_id, cause=cause, amount=-missing, reason=reason
+            account_id=said.account_id,
+            cause=cause,
+            amount=-missing,
+            reason=reason,
+            paid_at=paid_at,
         )
         said.say(back, Move(cause, "restore", subject_id, None, -missing))
 

@@ -11,26 +11,23 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.billing.v1 import PlanChanged
 from contracts.credits.v1 import BalanceGranted
 from contracts.message import Tier
-from services.credits import ledger
+from services.credits import pools
 from services.credits.models import FREE_CREDITS_MONTHLY, FREE_PLAN, Movement, accounts
 from services.kit import failpoints
 from services.kit.db import Connection
 from services.kit.outbox import say
-
-ONE_PER_CAUSE = "movements_one_per_cause"
 
 log = structlog.get_logger()
 
 _MONTH = "to_char(coalesce(cast(:at as timestamptz), now()) at time zone 'utc', 'YYYY-MM')"
 _IS_DUE = f"plan = 'free' and month_added < {_MONTH}"
 _READ = sa.text(
-    f"select available, held, plan, tier, credits_monthly, {_IS_DUE} as is_due"  # noqa: S608
+    f"select available, held, plan, tier, credits_monthly, blocked, owed, {_IS_DUE} as is_due"  # noqa: S608
     " from accounts where id = :account_id"
 )
 _ALL_DUE = sa.text(
@@ -51,6 +48,13 @@ class Account:
     plan: str
     tier: Tier
     credits_monthly: int
+    blocked: int = 0
+    owed: int = 0
+
+    @property
+    def lost_at_end(self) -> int:
+        """How many credits would be lost if the subscription ended now."""
+        return 0 if self.plan == FREE_PLAN else self.available + self.blocked
 
 
 async def read(connection: Connection, account_id: UUID, *, at: datetime | None = None) -> Account:
@@ -60,14 +64,14 @@ async def read(connection: Connection, account_id: UUID, *, at: datetime | None 
     if row is None or row.is_due:
         await bring_up_to_date(connection, account_id, at=at)
         row = (await connection.execute(_READ, asked)).one()
-    return Account(row.available, row.held, row.plan, row.tier, row.credits_monthly)
+    return Account(*row[:-1])
 
 
 async def bring_up_to_date(
     connection: Connection, account_id: UUID, *, at: datetime | None = None
 ) -> bool:
     """Open the account if it is new, and add this month's free credits; whether there were any."""
-    await _open(connection, account_id)
+    await open_account(connection, account_id)
     taken = await connection.execute(_TAKE_MONTH, {"account_id": account_id, "at": at})
     month = taken.one_or_none()
     if not month or not month.credits_monthly:
@@ -90,32 +94,26 @@ async def grant(
     amount: int,
     cause: str,
     reason: str,
+    paid_at: datetime | None = None,
     at: datetime | None = None,
 ) -> bool:
-    """Put credits at the account's disposal, once per cause; False if that was done before."""
-    try:
-        async with connection.begin_nested():
-            moved = await ledger.move(
-                connection,
-                Movement.GRANT,
-                account_id=account_id,
-                amount=amount,
-                cause=cause,
-                reason=reason,
-                at=at,
-            )
-    except IntegrityError as error:
-        if ONE_PER_CAUSE not in str(error.orig):
-            raise
+    """Put credits at the account's disposal, once per cause; False if that was done before.
+
+    What comes in repays what is owed before any of it can be spent.
+    """
+    paid_at = paid_at or at
+    pool = await pools.lock(connection, account_id, at=at)
+    when = paid_at or pools.NOW
+    if not await pools.note(connection, account_id, cause, "pool", amount=amount, at=when):
         log.info("grant.repeated", account_id=str(account_id), cause=cause)
         return False
-    assert moved, account_id
+    await pool.put(Movement.GRANT, amount, cause=cause, reason=reason, paid_at=paid_at)
     await failpoints.reach("mid_grant")
     event = BalanceGranted(
         account_id=account_id,
-        version=moved.version,
+        version=pool.version,
         amount=amount,
-        available=moved.available,
+        available=pool.available,
         reason=reason,
     )
     await say(connection, event, about=account_id)
@@ -131,7 +129,7 @@ async def change_plan(
     the same.
     """
     account_id = change.account_id
-    await _open(connection, account_id)
+    await open_account(connection, account_id)
     a = accounts.c
     await connection.execute(
         sa.update(accounts)
@@ -165,7 +163,8 @@ async def add_free_credits(engine: AsyncEngine, *, batch: int, at: datetime | No
     return len(due)
 
 
-async def _open(connection: Connection, account_id: UUID) -> None:
+async def open_account(connection: Connection, account_id: UUID) -> None:
+    """Make sure that the account exists."""
     new = insert(accounts).values(
         id=account_id, plan=FREE_PLAN, credits_monthly=FREE_CREDITS_MONTHLY
     )

@@ -10,12 +10,14 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from contracts.message import Tier
-from services.credits import accounts, batches, holds, ledger
+from services.credits import accounts, batches, exports, holds, ledger, refunds
+from services.credits.models import Kind
 from services.kit.http import AccountOfCaller, InvalidRequest, Transaction
 
 AMOUNT_MAX = 1_000_000_000
 REASON_LENGTH_MAX = 200
 PAGE_MAX = 100
+EXPORT_MAX = 10_000
 JOBS_PER_BATCH_MAX = 200
 CURSOR_LENGTH_MAX = 32
 
@@ -59,20 +61,36 @@ class Hold(BaseModel):
 class Balance(BaseModel):
     available: int
     held: int
+    blocked: int
+    owed: int
+    lost_at_end: int
     plan: str
     tier: Tier
     credits_monthly: int
 
 
+class RejectResult(BaseModel):
+    """Why a result is rejected."""
+
+    reason: refunds.Reason
+
+
+class Refund(BaseModel):
+    job_id: UUID
+    amount: int
+    available: int
+
+
 class Receipt(BaseModel):
     id: UUID
     time: datetime
-    movement: Literal["grant", "hold", "capture", "release", "expire"]
+    movement: Kind
     amount: int
     available: int
     held: int
     text: str
     job_id: UUID | None
+    cause: str | None
 
 
 class Receipts(BaseModel):
@@ -129,17 +147,22 @@ async def release_hold(job_id: UUID, connection: Transaction, account_id: Accoun
     await holds.release_for(connection, account_id=account_id, job_id=job_id)
 
 
+@router.post("/jobs/{job_id}/refund")
+async def refund_job(
+    job_id: UUID, rejected: RejectResult, connection: Transaction, account_id: AccountOfCaller
+) -> Refund:
+    """Give the spent credits of a rejected result back; may be repeated."""
+    done = await refunds.refund(
+        connection, account_id=account_id, job_id=job_id, reason=rejected.reason
+    )
+    return Refund(job_id=job_id, amount=done.amount, available=done.available)
+
+
 @router.get("/credits")
 async def read_balance(connection: Transaction, account_id: AccountOfCaller) -> Balance:
-    """How many credits can be spent now, how many are set aside, and what the plan gives."""
+    """How many credits can be spent now, where the others are, and what the plan gives."""
     account = await accounts.read(connection, account_id)
-    return Balance(
-        available=account.available,
-        held=account.held,
-        plan=account.plan,
-        tier=account.tier,
-        credits_monthly=account.credits_monthly,
-    )
+    return Balance.model_validate(account, from_attributes=True)
 
 
 @router.get("/credits/receipts")
@@ -162,6 +185,28 @@ async def list_receipts(
         items=[Receipt.model_validate(receipt, from_attributes=True) for receipt in page],
         next_cursor=_cursor(page[-1].version) if len(found) > limit else None,
     )
+
+
+@router.get("/credits/receipts.csv")
+async def export_receipts(
+    connection: Transaction,
+    account_id: AccountOfCaller,
+    cursor: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None,
+) -> Response:
+    """The receipts as a table, the newest first; `Link` names the rest of a very long one."""
+    await accounts.read(connection, account_id)
+    found = await ledger.receipts(
+        connection,
+        account_id=account_id,
+        limit=EXPORT_MAX + 1,
+        before_version=_version(cursor) if cursor is not None else None,
+    )
+    page = found[:EXPORT_MAX]
+    headers = {"content-disposition": 'attachment; filename="rekindle-receipts.csv"'}
+    if len(found) > EXPORT_MAX:
+        next_cursor = _cursor(page[-1].version)
+        headers["link"] = f'</v1/credits/receipts.csv?cursor={next_cursor}>; rel="next"'
+    return Response(exports.as_csv(page), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _cursor(version: int) -> str:

@@ -6,6 +6,7 @@ All checks read one snapshot, so they hold for a moment even while credits move.
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 _CHECKS = {
@@ -25,11 +26,16 @@ _CHECKS = {
     """,
     "every account row is the sum of its entries": """
         select count(*), count(*) filter (where
-            a.available <> coalesce(e.available, 0) or a.held <> coalesce(e.held, 0))
+            (a.available, a.held, a.blocked, -a.owed, greatest(a.past, 0))
+            <> (coalesce(e.available, 0), coalesce(e.held, 0), coalesce(e.blocked, 0),
+                coalesce(e.owed, 0), coalesce(e.lost, 0)))
         from accounts a left join (
             select account_id,
-                coalesce(sum(amount) filter (where bucket = 'available'), 0) available,
-                coalesce(sum(amount) filter (where bucket = 'held'), 0) held
+                sum(amount) filter (where bucket = 'available') available,
+                sum(amount) filter (where bucket = 'held') held,
+                sum(amount) filter (where bucket = 'blocked') blocked,
+                sum(amount) filter (where bucket = 'owed') owed,
+                sum(amount) filter (where bucket = 'lost') lost
             from entries group by account_id
         ) e on e.account_id = a.id
     """,
@@ -76,8 +82,32 @@ _CHECKS = {
                 else 'hold expire' end)
         from holds h left join (
             select job_id, string_agg(kind, ' ' order by version) story
-            from movements where job_id is not null group by job_id
+            from movements where job_id is not null and kind <> 'refund' group by job_id
         ) m on m.job_id = h.job_id
+    """,
+    "what was refunded had been spent": """
+        select count(*), count(*) filter (where h.state <> 'captured' or exists (
+            select from movements spent where spent.job_id = m.job_id and spent.kind = 'capture'
+                and spent.version > m.version))
+        from movements m join holds h on h.job_id = m.job_id where m.kind = 'refund'
+    """,
+    "what came in and went back is what its causes say": """
+        select count(*), count(*) filter (where coalesce(e.amount, 0) <> coalesce(c.amount, 0))
+        from accounts a left join (
+            select account_id, -sum(amount) amount from entries
+            where bucket in ('issued', 'revoked') group by account_id
+        ) e on e.account_id = a.id left join (
+            select account_id, sum(amount) amount from causes
+            where kind = 'pool' and cause not like 'refund:%' group by account_id
+        ) c on c.account_id = a.id
+    """,
+    "nobody who owes has anything to spend": """
+        select count(*), count(*) filter (where owed > 0 and available + blocked > 0)
+        from accounts
+    """,
+    "what is disputed is blocked as far as it is there": """
+        select count(*), count(*) filter (where blocked <> least(disputed, available + blocked))
+        from accounts
     """,
     "every movement of a job has a hold": """
         select count(*), count(*) filter (where
@@ -85,6 +115,25 @@ _CHECKS = {
         from movements m left join holds h on h.job_id = m.job_id where m.job_id is not null
     """,
 }
+
+
+# A day that was begun and not finished within an hour died with its process.
+_BEGIN_TODAY = sa.text(
+    """
+    insert into audits (day) values ((now() at time zone 'utc')::date)
+    on conflict (day) do update set started_at = now()
+        where audits.finished_at is null and audits.started_at < now() - interval '1 hour'
+    returning day
+    """
+)
+_FINISH_TODAY = sa.text(
+    """
+    update audits set finished_at = now(), broken = :broken
+    where day = (select max(day) from audits)
+    """
+)
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +154,20 @@ async def audit(engine: AsyncEngine) -> list[Finding]:
             rows, drift = (await connection.execute(sa.text(query))).one()
             findings.append(Finding(rule, rows, drift))
         return findings
+
+
+async def prove_nightly(engine: AsyncEngine) -> bool:
+    """Prove the books once a day, whoever comes first; what is wrong is logged as an error."""
+    async with engine.begin() as connection:
+        if not (await connection.execute(_BEGIN_TODAY)).one_or_none():
+            return False
+    broken = [finding for finding in await audit(engine) if finding.drift]
+    for finding in broken:
+        log.error("audit.drift", rule=finding.rule, rows=finding.drift)
+    async with engine.begin() as connection:
+        await connection.execute(_FINISH_TODAY, {"broken": len(broken)})
+    log.info("audit.done", broken=len(broken))
+    return True
 
 
 def table(findings: list[Finding]) -> str:

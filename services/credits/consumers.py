@@ -11,10 +11,18 @@ import structlog
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from contracts.billing.v1 import PlanChanged
+from contracts.billing.v1 import (
+    CreditsBlocked,
+    CreditsPurchased,
+    CreditsRestored,
+    CreditsRevoked,
+    CreditsUnblocked,
+    PlanChanged,
+    SubscriptionEnded,
+)
 from contracts.message import Message
 from contracts.processing.v1 import JobCancelled, JobCompleted, JobFailed, JobRejected
-from services.credits import accounts, holds
+from services.credits import accounts, audit, holds, ledger, money
 from services.kit import failpoints, inbox, telemetry, together
 from services.kit.db import Connection
 from services.kit.together import Heard
@@ -65,11 +73,17 @@ RARE: dict[type[Message], Callable[[Connection, Any], Awaitable[None]]] = {
     JobCancelled: release_cancelled,
     JobRejected: release_rejected,
     PlanChanged: accounts.change_plan,
+    CreditsPurchased: money.purchased,
+    CreditsRevoked: money.revoked,
+    CreditsRestored: money.restored,
+    CreditsBlocked: money.blocked,
+    CreditsUnblocked: money.unblocked,
+    SubscriptionEnded: money.ended,
 }
 
 
 async def sweep_for_ever(engine: AsyncEngine) -> None:
-    """Expire forgotten holds, add the month's free credits and forget old messages, each minute."""
+    """Expire holds, add the month's free credits, prove the books once a day, each minute."""
     while True:
         try:
             more = await sweep(engine)
@@ -84,7 +98,9 @@ async def sweep(engine: AsyncEngine) -> bool:
     await failpoints.reach("on_sweeper_tick")
     expired = await holds.expire_old(engine, batch=SWEEP_BATCH)
     added = await accounts.add_free_credits(engine, batch=SWEEP_BATCH)
+    await audit.prove_nightly(engine)
     async with engine.begin() as connection:
+        await ledger.make_months(connection)
         forgotten = await inbox.forget_old(connection)
     if expired or added or forgotten:
         log.info("sweep.done", expired=expired, added=added, forgotten=forgotten)

@@ -31,3 +31,30 @@ class HoldDiffers(Problem):
 
     status = 409
     title = "The job has a different hold"
+
+
+class NothingToRefund(Problem):
+    """The job was not delivered, so nothing was spent on it."""
+
+    status = 409
+    title = "Nothing to give back"
+
+
+class TooLateToRefund(Problem):
+    """The result was delivered too long ago."""
+
+    status = 409
+    title = "Too late to reject this result"
+
+
+class TooManyRefunds(Problem):
+    """The account has rejected as many results as it may this month."""
+
+    status = 409
+    title = "Too many results rejected this month"
+
+    def __init__(self, *, maximum: int) -> None:
+        super().__init__(
+            f"{maximum} results a month can be rejected. Try again next month, or write to us.",
+            maximum=maximum,
+        )

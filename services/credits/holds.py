@@ -9,6 +9,7 @@ Each change is one guarded UPDATE of the hold: whoever comes second changes noth
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -20,7 +21,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.credits.v1 import HoldCaptured, HoldExpired, HoldPlaced, HoldReleased
-from services.credits import accounts, ledger
+from services.credits import accounts, ledger, pools
 from services.credits.errors import HoldClosed, HoldDiffers, InsufficientCredits
 from services.credits.models import HoldState, Movement, holds, uncollected
 from services.kit import failpoints, outbox, telemetry
@@ -158,6 +159,7 @@ async def release(
     await failpoints.reach("mid_release")
     moved = await _move(connection, Movement.RELEASE, hold, reason, at=at)
     assert moved, job_id
+    moved = await _sorted_in(connection, hold, moved, at=at)
     await say(connection, HoldReleased(**_facts(hold, moved)), about=hold.account_id)
     return True
 
@@ -181,6 +183,7 @@ async def expire(connection: Connection, *, job_id: UUID, at: datetime | None = 
         return False
     moved = await _move(connection, Movement.EXPIRE, hold, EXPIRED, at=at)
     assert moved, job_id
+    moved = await _sorted_in(connection, hold, moved, at=at)
     await say(connection, HoldExpired(**_facts(hold, moved)), about=hold.account_id)
     return True
 
@@ -223,6 +226,15 @@ async def _capture_late(
         )
     )
     return []
+
+
+async def _sorted_in(
+    connection: Connection, hold: Row[Any], moved: ledger.Moved, *, at: datetime | None
+) -> ledger.Moved:
+    """What came back may be owed, disputed or lost by now; how the account stands then."""
+    pool = await pools.lock(connection, hold.account_id, at=at)
+    await pool.come_back(hold.job_id, hold.amount)
+    return replace(moved, version=pool.version, available=pool.available)
 
 
 async def _close(

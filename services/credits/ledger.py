@@ -15,6 +15,7 @@ is given only by those who replay or test.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -31,6 +32,11 @@ _MOVE = sa.text(
     )
     """
 )
+
+
+MONTHS_AHEAD = 3
+
+_MAKE_MONTHS = sa.text("select make_months(:count)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Receipt:
     held: int
     text: str
     job_id: UUID | None
+    cause: str | None
     version: int
 
 
@@ -86,18 +93,23 @@ async def move(
     return Moved(*row) if row else None
 
 
+async def make_months(connection: Connection) -> int:
+    """Have a partition of the entries for this month and the next ones; how many were missing."""
+    made: int = (await connection.execute(_MAKE_MONTHS, {"count": MONTHS_AHEAD})).scalar_one()
+    return made
+
+
 async def receipts(
     connection: Connection, *, account_id: UUID, limit: int, before_version: int | None
 ) -> Sequence[Receipt]:
     """Movements of an account, the newest first."""
     m = movements.c
+    shown: list[sa.ColumnElement[Any]] = [
+        *(m.id, m.created_at, m.kind, m.amount, m.available, m.held),
+        *(m.reason, m.job_id, m.cause, m.version),
+    ]
     query = (
-        sa.select(
-            m.id, m.created_at, m.kind, m.amount, m.available, m.held, m.reason, m.job_id, m.version
-        )
-        .where(m.account_id == account_id)
-        .order_by(m.version.desc())
-        .limit(limit)
+        sa.select(*shown).where(m.account_id == account_id).order_by(m.version.desc()).limit(limit)
     )
     if before_version is not None:
         query = query.where(m.version < before_version)

@@ -4,6 +4,7 @@ The migration is what creates them; these descriptions serve the queries.
 """
 
 from enum import Enum, StrEnum
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -21,6 +22,10 @@ class Bucket(StrEnum):
     AVAILABLE = "available"
     HELD = "held"
     SPENT = "spent"
+    BLOCKED = "blocked"
+    LOST = "lost"
+    REVOKED = "revoked"
+    OWED = "owed"
 
 
 class Movement(Enum):
@@ -35,6 +40,35 @@ class Movement(Enum):
     CAPTURE_LATE = ("capture", Bucket.AVAILABLE, Bucket.SPENT)
     RELEASE = ("release", Bucket.HELD, Bucket.AVAILABLE)
     EXPIRE = ("expire", Bucket.HELD, Bucket.AVAILABLE)
+    REFUND = ("refund", Bucket.SPENT, Bucket.AVAILABLE)
+    FORFEIT = ("forfeit", Bucket.AVAILABLE, Bucket.LOST)
+    FORFEIT_OWED = ("owe", Bucket.OWED, Bucket.LOST)
+    RECOVER = ("recover", Bucket.LOST, Bucket.AVAILABLE)
+    CLAWBACK = ("clawback", Bucket.AVAILABLE, Bucket.REVOKED)
+    OWE = ("owe", Bucket.OWED, Bucket.REVOKED)
+    RESTORE = ("restore", Bucket.REVOKED, Bucket.AVAILABLE)
+    REPAY = ("repay", Bucket.AVAILABLE, Bucket.OWED)
+    BLOCK = ("block", Bucket.AVAILABLE, Bucket.BLOCKED)
+    UNBLOCK = ("unblock", Bucket.BLOCKED, Bucket.AVAILABLE)
+
+
+Kind = Literal[
+    "grant",
+    "hold",
+    "capture",
+    "release",
+    "expire",
+    "refund",
+    "forfeit",
+    "recover",
+    "clawback",
+    "restore",
+    "block",
+    "unblock",
+    "owe",
+    "repay",
+]
+"""What a receipt calls a movement."""
 
 
 class HoldState(StrEnum):
@@ -56,6 +90,24 @@ accounts = sa.Table(
     sa.Column("available", sa.BigInteger),
     sa.Column("held", sa.BigInteger),
     sa.Column("version", sa.BigInteger),
+    sa.Column("blocked", sa.BigInteger),
+    sa.Column("owed", sa.BigInteger),
+    sa.Column("disputed", sa.BigInteger),
+    sa.Column("ended_at", sa.DateTime(timezone=True)),
+    sa.Column("ended_version", sa.BigInteger),
+    sa.Column("past", sa.BigInteger),
+    sa.Column("past_used", sa.BigInteger),
+)
+
+causes = sa.Table(
+    "causes",
+    metadata,
+    sa.Column("account_id", sa.Uuid, primary_key=True),
+    sa.Column("cause", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text),
+    sa.Column("amount", sa.BigInteger),
+    sa.Column("at", sa.DateTime(timezone=True)),
+    sa.Column("closes", sa.Text),
 )
 
 holds = sa.Table(

@@ -11,6 +11,7 @@ from services.gateway.openapi import ANYBODY, BY_PHONE_TOO, takes
 from services.gateway.parts import Gateway
 from services.gateway.places import begin_in_place
 from services.gateway.upstream import (
+    OK,
     PageCursor,
     PageLimit,
     ask,
@@ -147,6 +148,24 @@ async def list_receipts(
         gateway.credits, "GET", "/v1/credits/receipts", account_id=account_id, query=query
     )
     return page_read_back(request, answer)
+
+
+@router.get(
+    "/credits/receipts.csv",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    tags=["credits"],
+)
+async def export_receipts(visitor: Reader, gateway: Gateway, cursor: PageCursor = None) -> Response:
+    """Every movement of credits as a table, newest first; `Link` names the rest of a long one."""
+    path, account_id = "/v1/credits/receipts.csv", visitor.account_id
+    answer = await ask(
+        gateway.credits, "GET", path, account_id=account_id, query={"cursor": cursor}
+    )
+    response = passed_back(answer)
+    if answer.status == OK:
+        response.headers["content-disposition"] = 'attachment; filename="rekindle-receipts.csv"'
+    return response
 
 
 @router.get(

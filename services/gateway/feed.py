@@ -55,6 +55,7 @@ SHOWN: dict[type[Message], tuple[str, ...]] = {
     credits_.HoldCaptured: _HOLD,
     credits_.HoldReleased: _HOLD,
     credits_.HoldExpired: _HOLD,
+    credits_.HoldRefunded: (*_HOLD, "reason"),
     billing.PlanChanged: ("version", "plan", "tier", "credits_monthly"),
 }
 

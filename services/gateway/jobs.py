@@ -121,6 +121,22 @@ async def cancel_job(job_id: UUID, visitor: Writer, gateway: Gateway) -> Respons
     return passed_back(await ask(gateway.processing, "POST", path, account_id=account_id))
 
 
+@router.post(
+    "/jobs/{job_id}/refund",
+    response_model=schemas.Refund,
+    openapi_extra=takes(schemas.RejectResult),
+)
+async def refund_job(request: Request, job_id: UUID, visitor: Writer, gateway: Gateway) -> Response:
+    """Reject a result: its credits come back, and we keep it to learn from.
+
+    Once per result, within 7 days, five times a month. Sent again, it changes nothing.
+    """
+    rejected = read_body(schemas.RejectResult, await request.body())
+    path, account_id = f"/v1/jobs/{job_id}/refund", visitor.account_id
+    body = rejected.model_dump_json().encode()
+    return passed_back(await ask(gateway.credits, "POST", path, account_id=account_id, body=body))
+
+
 async def _refusal_of_photos(
     gateway: Parts, account_id: UUID, photo_ids: list[UUID]
 ) -> Answer | PhotoUnusable | None:

@@ -28,6 +28,7 @@ REQUESTS = (
     print_schemas.SplitPhoto,
     schemas.JobRequest,
     schemas.QuoteRequest,
+    schemas.RejectResult,
     schemas.BatchRequest,
     purchase_schemas.CheckoutRequest,
     purchase_schemas.PortalRequest,

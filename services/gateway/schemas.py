@@ -311,9 +311,28 @@ class Balance(BaseModel):
 
     available: int
     held: int
+    blocked: Annotated[int, Field(description="Cannot be spent while a payment is disputed.")]
+    owed: Annotated[int, Field(description="Repaid first by whatever comes in.")]
+    lost_at_end: Annotated[
+        int, Field(description="What would be lost if the subscription ended now.")
+    ]
     plan: PlanName
     tier: Tier
     credits_monthly: int
+
+
+class RejectResult(BaseModel):
+    """Why a result is rejected."""
+
+    reason: Literal["likeness", "colours", "damage", "other"]
+
+
+class Refund(BaseModel):
+    """The credits of a rejected result, which came back."""
+
+    job_id: UUID
+    amount: int
+    available: int
 
 
 class Receipt(BaseModel):
@@ -321,12 +340,28 @@ class Receipt(BaseModel):
 
     id: UUID
     time: datetime
-    movement: Literal["grant", "hold", "capture", "release", "expire"]
+    movement: Literal[
+        "grant",
+        "hold",
+        "capture",
+        "release",
+        "expire",
+        "refund",
+        "forfeit",
+        "recover",
+        "clawback",
+        "restore",
+        "block",
+        "unblock",
+        "owe",
+        "repay",
+    ]
     amount: int
     available: int
     held: int
     text: str
     job_id: UUID | None
+    cause: Annotated[str | None, Field(description="The purchase or grant, where it was one.")]
 
 
 class ReceiptPage(BaseModel):

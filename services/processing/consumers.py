@@ -9,7 +9,7 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.billing.v1 import PlanChanged
-from contracts.credits.v1 import HoldExpired
+from contracts.credits.v1 import HoldExpired, HoldRefunded
 from contracts.message import Message
 from contracts.processing.v1 import CheckResult, PreparePhoto, StartAttempt
 from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted
@@ -19,7 +19,7 @@ from services.kit.inbox import Delivery
 from services.kit.settings import load
 from services.kit.storage import open_storage
 from services.kit.telemetry import configure_logs
-from services.processing import accounts, jobs, preparation
+from services.processing import accounts, jobs, preparation, reviews
 from services.processing.preparation import Preparer
 from services.processing.results import Checker
 from services.processing.runpod import open_endpoints
@@ -118,6 +118,7 @@ def subscribe(
             PhotoDeleted: _photo_deleted,
             PlanChanged: _plan_changed,
             HoldExpired: _hold_expired,
+            HoldRefunded: _hold_refunded,
         },
     )
     for name, (message, handler) in work.items():
@@ -160,6 +161,11 @@ async def _hold_expired(event: HoldExpired, delivery: Delivery) -> None:
             code="hold-expired",
             detail="The job took too long; its credits have come back.",
         )
+
+
+async def _hold_refunded(event: HoldRefunded, delivery: Delivery) -> None:
+    async with delivery.transaction() as connection:
+        await reviews.note(connection, event.job_id, reason=event.reason)
 
 
 def _tried_again(handler: Handler) -> Handler:

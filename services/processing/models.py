@@ -160,3 +160,12 @@ lanes = sa.Table(
     sa.Column("turn_at", _moment),
 )
 """One per account and tier that ever waited; `turn_at` is when it joined, or was served last."""
+
+reviews = sa.Table(
+    "reviews",
+    _metadata,
+    sa.Column("job_id", UUID(), primary_key=True),
+    sa.Column("reason", sa.Text),
+    sa.Column("rejected_at", _moment),
+    sa.Column("reviewed_at", _moment),
+)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.billing.v1 import PlanChanged
-from services.credits import accounts, holds, ledger
+from services.credits import accounts, holds, ledger, refunds
 from services.kit.telemetry import Cause
 
 
@@ -66,9 +66,30 @@ class Bank:
             )
         return job_id
 
-    async def capture(self, job_id: UUID) -> None:
+    async def capture(self, job_id: UUID, *, at: datetime | None = None) -> None:
         async with self.engine.begin() as connection:
-            await holds.capture(connection, {job_id: Cause()})
+            await holds.capture(connection, {job_id: Cause()}, at=at)
+
+    async def delivered(
+        self, account_id: UUID, *, amount: int = 4, at: datetime | None = None
+    ) -> UUID:
+        """A job whose credits were spent."""
+        job_id = await self.hold(account_id, amount=amount, at=at)
+        await self.capture(job_id, at=at)
+        return job_id
+
+    async def refund(
+        self,
+        account_id: UUID,
+        job_id: UUID,
+        *,
+        reason: refunds.Reason = "likeness",
+        at: datetime | None = None,
+    ) -> refunds.Refund:
+        async with self.engine.begin() as connection:
+            return await refunds.refund(
+                connection, account_id=account_id, job_id=job_id, reason=reason, at=at
+            )
 
     async def release(self, job_id: UUID) -> bool:
         async with self.engine.begin() as connection:

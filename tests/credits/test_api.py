@@ -1,11 +1,14 @@
 """Credits over HTTP, as processing and the gateway call them."""
 
+import csv
+from io import StringIO
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from services.credits import accounts, api, exports
 from services.kit.identity import TokenSource
 from tests.credits.bank import Bank
 from tests.credits.conftest import Caller
@@ -132,6 +135,9 @@ async def test_a_new_account_reads_its_three_free_credits(
         assert (await client.get("/v1/credits", headers=headers)).json() == {
             "available": 3,
             "held": 0,
+            "blocked": 0,
+            "owed": 0,
+            "lost_at_end": 0,
             "plan": "free",
             "tier": "standard",
             "credits_monthly": 3,
@@ -233,3 +239,60 @@ async def test_the_secret_before_the_newest_is_still_accepted(
     )
 
     assert answer.status_code == 200
+
+
+async def test_receipts_can_be_had_as_a_table(
+    client: httpx.AsyncClient, bank: Bank, called_for: Caller
+) -> None:
+    account_id = await bank.open_account(amount=10)
+    job_id = await bank.hold(account_id, amount=4)
+    async with bank.engine.begin() as connection:
+        await accounts.grant(
+            connection, account_id=account_id, amount=1, cause="x", reason='=cmd|" /C calc"!A1'
+        )
+
+    answer = await client.get("/v1/credits/receipts.csv", headers=called_for(account_id))
+
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    lines = list(csv.reader(StringIO(answer.text)))
+    assert lines[0] == list(exports.COLUMNS)
+    assert [line[1:6] for line in lines[1:]] == [
+        ["grant", "1", "7", "4", '\'=cmd|" /C calc"!A1'],
+        ["hold", "4", "6", "4", "Held for “restore and colourize”"],
+        ["grant", "10", "10", "0", "A gift"],
+    ]
+    assert lines[2][6] == str(job_id)
+
+
+async def test_a_very_long_table_goes_on_where_it_ended(
+    client: httpx.AsyncClient,
+    bank: Bank,
+    called_for: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api, "EXPORT_MAX", 2)
+    account_id = await bank.open_account(amount=10)
+    for _ in range(2):
+        await bank.hold(account_id, amount=1)
+
+    first = await client.get("/v1/credits/receipts.csv", headers=called_for(account_id))
+    rest = await client.get(first.links["next"]["url"], headers=called_for(account_id))
+
+    assert [len(page.text.splitlines()) for page in (first, rest)] == [3, 2]
+    assert "link" not in rest.headers
+
+
+async def test_the_balance_says_what_would_be_lost(
+    client: httpx.AsyncClient, bank: Bank, called_for: Caller
+) -> None:
+    paying, free = await bank.open_account(amount=10), uuid4()
+    await bank.hold(paying, amount=4)
+
+    balances = [
+        (await client.get("/v1/credits", headers=called_for(who))).json() for who in (paying, free)
+    ]
+
+    assert [(b["available"], b["held"], b["lost_at_end"]) for b in balances] == [
+        (6, 4, 6),
+        (3, 0, 0),
+    ]

@@ -3,10 +3,13 @@
 import asyncio
 import os
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from services.credits import audit
 from tests.credits.bank import Bank
@@ -65,6 +68,7 @@ async def busy(unproven_engine: AsyncEngine) -> Bank:
     late = await bank.hold(account_id, amount=5)
     await bank.expire(late)
     await bank.capture(late)
+    await bank.refund(account_id, late)
     return bank
 
 
@@ -116,3 +120,52 @@ async def test_the_command_says_what_it_found_and_exits_with_one(busy: Bank) -> 
 
     code, output = await run_the_command(busy)
     assert (code, output.splitlines()[-1]) == (1, "3 rules are broken.")
+
+
+async def test_a_day_is_proven_once_whoever_comes_first(busy: Bank) -> None:
+    done = await asyncio.gather(*(audit.prove_nightly(busy.engine) for _ in range(4)))
+
+    assert sorted(done) == [False, False, False, True]
+    assert await busy.rows("select finished_at is not null, broken from audits") == [(True, 0)]
+
+
+async def test_a_night_that_finds_drift_says_so(busy: Bank) -> None:
+    await falsify(busy, "update accounts set available = available + 1")
+
+    with capture_logs() as said:
+        await audit.prove_nightly(busy.engine)
+
+    rules = {one["rule"] for one in said if one["event"] == "audit.drift"}
+    assert rules >= {ROWS, LAST}
+    (broken,) = (await busy.rows("select broken from audits"))[0]
+    assert broken == len(rules)
+
+
+async def test_a_night_that_died_is_begun_again(busy: Bank) -> None:
+    await audit.prove_nightly(busy.engine)
+    async with busy.engine.begin() as connection:
+        begun = "update audits set finished_at = null, started_at = now() - interval '61 minutes'"
+        await connection.execute(text(begun))
+
+    assert await audit.prove_nightly(busy.engine)
+
+
+async def test_entries_lie_in_the_partition_of_their_month(busy: Bank) -> None:
+    places = await busy.rows("select distinct tableoid::regclass::text from entries")
+
+    assert places == [(f"entries_{datetime.now(UTC):%Y_%m}",)]
+
+
+@pytest.mark.parametrize("table", ["movements", "entries", "causes"])
+@pytest.mark.parametrize("change", ["delete from {}", "update {} set account_id = account_id"])
+async def test_books_are_append_only_in_every_partition(
+    busy: Bank, table: str, change: str
+) -> None:
+    parts = await busy.rows(
+        "select inhrelid::regclass::text from pg_inherits where inhparent = to_regclass(:table)",
+        table=table,
+    )
+    for name in (table, *(part for (part,) in parts)):
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            async with busy.engine.begin() as connection:
+                await connection.execute(text(change.format(name)))

@@ -3,6 +3,7 @@
 import click
 
 from sdk.rekindle.cli.access import login, logout
+from sdk.rekindle.cli.audit import audit
 from sdk.rekindle.cli.batch import batch
 from sdk.rekindle.cli.billing import billing
 from sdk.rekindle.cli.costs import costs
@@ -37,7 +38,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(login, logout, restore, batch, photos, handoff, jobs, show_credits),
-    *(doctor, dead, costs, billing),
+    *(doctor, dead, costs, billing, audit),
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -1,0 +1,108 @@
+"""What credits does when billing says that money came in, went back, or is disputed.
+
+Each piece of news has a cause and counts once. In which order they are heard makes no difference to
+what an account has in the end: `pools` sees to that.
+"""
+
+from contracts.billing.v1 import (
+    CreditsBlocked,
+    CreditsPurchased,
+    CreditsRestored,
+    CreditsRevoked,
+    CreditsUnblocked,
+    SubscriptionEnded,
+)
+from services.credits import accounts, pools
+from services.credits.models import Movement
+from services.kit.db import Connection
+
+
+async def purchased(connection: Connection, news: CreditsPurchased) -> None:
+    """Grant what was paid for."""
+    await accounts.open_account(connection, news.account_id)
+    await accounts.grant(
+        connection,
+        account_id=news.account_id,
+        amount=news.amount,
+        cause=news.cause,
+        reason=news.reason,
+        paid_at=news.paid_at,
+    )
+
+
+async def revoked(connection: Connection, news: CreditsRevoked) -> None:
+    """Take back what is left of it; what is not is owed."""
+    await accounts.open_account(connection, news.account_id)
+    pool = await pools.lock(connection, news.account_id)
+    if not await pools.note(
+        connection,
+        news.account_id,
+        news.cause,
+        "pool",
+        amount=-news.amount,
+        at=news.paid_at or pools.NEVER_PAST,
+        closes=news.blocked_by,
+    ):
+        return
+    if news.blocked_by:
+        await pool.dispute(cause=news.cause)
+    await pool.take(news.amount, cause=news.cause, reason=news.reason, paid_at=news.paid_at)
+
+
+async def restored(connection: Connection, news: CreditsRestored) -> None:
+    """Give back what was taken; what is owed is repaid first."""
+    await accounts.open_account(connection, news.account_id)
+    pool = await pools.lock(connection, news.account_id)
+    if await pools.note(
+        connection,
+        news.account_id,
+        news.cause,
+        "pool",
+        amount=news.amount,
+        at=news.paid_at or pools.NEVER_PAST,
+    ):
+        await pool.put(
+            Movement.RESTORE,
+            news.amount,
+            cause=news.cause,
+            reason=news.reason,
+            paid_at=news.paid_at,
+        )
+
+
+async def blocked(connection: Connection, news: CreditsBlocked) -> None:
+    """Let what is disputed not be spent."""
+    await accounts.open_account(connection, news.account_id)
+    pool = await pools.lock(connection, news.account_id)
+    if await pools.note(
+        connection,
+        news.account_id,
+        news.cause,
+        "block",
+        amount=news.amount,
+        at=news.paid_at or pools.NEVER_PAST,
+    ):
+        await pool.dispute(cause=news.cause)
+
+
+async def unblocked(connection: Connection, news: CreditsUnblocked) -> None:
+    """Let what was disputed be spent again."""
+    await accounts.open_account(connection, news.account_id)
+    pool = await pools.lock(connection, news.account_id)
+    if await pools.note(
+        connection,
+        news.account_id,
+        news.cause,
+        "close",
+        at=pools.NEVER_PAST,
+        closes=news.blocked_by,
+    ):
+        await pool.dispute(cause=news.cause)
+
+
+async def ended(connection: Connection, news: SubscriptionEnded) -> None:
+    """Lose the pool, but for what is held and what was paid for later."""
+    await accounts.open_account(connection, news.account_id)
+    pool = await pools.lock(connection, news.account_id)
+    if await pools.note(connection, news.account_id, news.cause, "end", at=news.ended_at):
+        await pool.end(news.ended_at, cause=news.cause)
