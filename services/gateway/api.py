@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from services.gateway import accounts, schemas
+from services.gateway import accounts, credit_schemas, schemas
 from services.gateway.openapi import ANYBODY, BY_PHONE_TOO, takes
 from services.gateway.parts import Gateway
 from services.gateway.places import begin_in_place
@@ -125,7 +125,7 @@ async def delete_photo(photo_id: UUID, visitor: PhotoWriter, gateway: Gateway) -
     return passed_back(await ask(gateway.uploads, "DELETE", path, account_id=account_id))
 
 
-@router.get("/credits", response_model=schemas.Balance, tags=["credits"])
+@router.get("/credits", response_model=credit_schemas.Balance, tags=["credits"])
 async def read_credits(request: Request, visitor: Reader, gateway: Gateway) -> Response:
     """How many credits can be spent now, and how many are set aside."""
     account_id = visitor.account_id
@@ -134,7 +134,7 @@ async def read_credits(request: Request, visitor: Reader, gateway: Gateway) -> R
     )
 
 
-@router.get("/credits/receipts", response_model=schemas.ReceiptPage, tags=["credits"])
+@router.get("/credits/receipts", response_model=credit_schemas.ReceiptPage, tags=["credits"])
 async def list_receipts(
     request: Request,
     visitor: Reader,
