@@ -14,6 +14,9 @@ class Browser:
         self._url = url
         self._web = httpx.Client(base_url=url, trust_env=False)
 
+    def close(self) -> None:
+        self._web.close()
+
     def open(self, address: str) -> httpx.Response:
         return self._follow(self._web.get(address))
 

@@ -98,10 +98,16 @@ def running(
             yield Emulator(app, url)
 
 
-def client_of(url: str | None, key: str = KEY, *, retries: int = 0) -> StripeClient:
-    return StripeClient(
-        key, base_addresses={"api": url} if url else {}, max_network_retries=retries
+@contextmanager
+def client_of(url: str | None, key: str = KEY, *, retries: int = 0) -> Iterator[StripeClient]:
+    web = stripe.RequestsClient()
+    yield StripeClient(
+        key,
+        base_addresses={"api": url} if url else {},
+        http_client=web,
+        max_network_retries=retries,
     )
+    web.close()
 
 
 @pytest.fixture(scope="session")
@@ -111,14 +117,17 @@ def _shared_emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(params=["emulator", *(["stripe"] if REAL_KEY else [])])
-def shop(request: pytest.FixtureRequest) -> Shop:
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     """Something to sell, at the emulator, and at Stripe itself if there is a key."""
     if request.param == "stripe":
         assert REAL_KEY
         assert REAL_KEY.startswith(("sk_test_", "rk_test_")), "only a test account is asked"
-        return Shop(client_of(None, REAL_KEY, retries=2))
+        with client_of(None, REAL_KEY, retries=2) as client:
+            yield Shop(client)
+        return
     emulator: Emulator = request.getfixturevalue("_shared_emulator")
-    return Shop(client_of(emulator.url))
+    with client_of(emulator.url) as client:
+        yield Shop(client)
 
 
 @pytest.fixture
@@ -128,8 +137,9 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def client(emulator: Emulator) -> StripeClient:
-    return client_of(emulator.url)
+def client(emulator: Emulator) -> Iterator[StripeClient]:
+    with client_of(emulator.url) as client:
+        yield client
 
 
 @pytest.fixture

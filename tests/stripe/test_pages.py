@@ -1,5 +1,6 @@
 """The hosted pages, as a person with test cards sees them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -20,8 +21,10 @@ FEATURES: Any = {
 
 
 @pytest.fixture
-def browser(emulator: Emulator) -> Browser:
-    return Browser(emulator.url)
+def browser(emulator: Emulator) -> Iterator[Browser]:
+    browser = Browser(emulator.url)
+    yield browser
+    browser.close()
 
 
 def paid(shop: Shop, session: str) -> Any:
