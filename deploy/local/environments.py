@@ -143,6 +143,18 @@ def of_emulator(home: Home) -> dict[str, str]:
     }
 
 
+def of_stripe(home: Home, addresses: Addresses) -> dict[str, str]:
+    """The emulator of Stripe; its webhooks take the way from outside, by the gateway."""
+    return {
+        **base(),
+        "STRIPE_EMULATOR_URL": addresses.url("stripe"),
+        "STRIPE_EMULATOR_API_KEY": _stripe_key(home),
+        "STRIPE_EMULATOR_HOME": str(home.data / "stripe"),
+        "STRIPE_EMULATOR_WEBHOOK_URL": f"{addresses.url('gateway')}/hooks/stripe",
+        "STRIPE_EMULATOR_WEBHOOK_SECRETS": _stripe_webhook_secret(home),
+    }
+
+
 def of_worker(home: Home, addresses: Addresses, *, name: str = "worker") -> dict[str, str]:
     emulated = worker_environment(
         base_url=f"{addresses.door('runpod')}/v2",
@@ -177,10 +189,18 @@ def _own(service: str, home: Home, addresses: Addresses, *, gpu_slots: int) -> d
 def _stripe(home: Home, addresses: Addresses) -> dict[str, str]:
     return {
         "STRIPE_API_URL": addresses.url("stripe"),
-        "STRIPE_API_KEY": f"sk_test_{home.secret('stripe_api_key')}",
-        "STRIPE_WEBHOOK_SECRETS": f"whsec_{home.secret('stripe_webhook')}",
+        "STRIPE_API_KEY": _stripe_key(home),
+        "STRIPE_WEBHOOK_SECRETS": _stripe_webhook_secret(home),
         "PUBLIC_URL": addresses.url("gateway"),
     }
+
+
+def _stripe_key(home: Home) -> str:
+    return f"sk_test_{home.secret('stripe_api_key')}"
+
+
+def _stripe_webhook_secret(home: Home) -> str:
+    return f"whsec_{home.secret('stripe_webhook')}"
 
 
 def _gpu(home: Home, addresses: Addresses, *, slots: int) -> dict[str, str]:

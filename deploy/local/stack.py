@@ -1,7 +1,8 @@
 """The table of programs that make up Rekindle on one machine, and where each is found.
 
     layer 2  gateway uploads credits processing billing, their consumers, relay, dispatcher
-    layer 1  postgres, rabbitmq, s3, issuer, runpod (the emulated GPU service) and its worker
+    layer 1  postgres, rabbitmq, s3, issuer, stripe (emulated), runpod (the emulated GPU service)
+             and its worker
     layer 0  epmd
 
 With `copies` every program of layer 2 runs several times: `gateway`, `gateway-2`, `gateway-3`.
@@ -117,6 +118,7 @@ def python_programs(
 ) -> list[Process]:
     issuer = environments.of_issuer(home, addresses)
     emulator = environments.of_emulator(home)
+    stripe = environments.of_stripe(home, addresses)
     relay = environments.of_relay(services)
     chosen, copies = addresses.ports, options.copies
     roles = {
@@ -129,6 +131,7 @@ def python_programs(
     return [
         _http("issuer", "deploy.local.issuer.app", issuer, chosen, path="/.well-known/jwks.json"),
         _http("runpod", options.runpod, emulator, chosen, path="/ready"),
+        _http("stripe", "deploy.local.stripe.app", stripe, chosen, path="/ready"),
         *(_worker(home, addresses, name=name) for name in names("worker", options.workers)),
         *(
             _http(name, f"services.{door}.app", services[door], chosen)
@@ -210,6 +213,7 @@ def _facts(home: Home, addresses: Addresses, services: Mapping[str, Mapping[str,
         "gateway_url": addresses.url("gateway"),
         "issuer_url": addresses.url("issuer"),
         "runpod_url": addresses.door("runpod"),
+        "stripe_url": addresses.door("stripe"),
         "s3_endpoint": addresses.s3.endpoint,
         "admin_database_url": addresses.admin_database_url,
         "amqp_url": addresses.amqp_url,

@@ -39,6 +39,7 @@ SETTINGS = {
     "demo-plan": "services.kit.settings:ServiceSettings",
     "relay": "services.kit.relay:RelaySettings",
     "issuer": "deploy.local.issuer.settings:Settings",
+    "stripe": "deploy.local.stripe.settings:Settings",
 }
 
 
