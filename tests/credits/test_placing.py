@@ -110,3 +110,15 @@ async def test_two_processes_and_their_double_clicks(bank: Bank) -> None:
 
     assert Counter(answers) == {"placed": 60, "same": 60}
     assert [await bank.balance(account_id) for account_id in accounts] == [(15, 15)] * 4
+
+
+async def test_many_processes_on_one_account_do_not_wait_for_each_other_for_ever(
+    bank: Bank,
+) -> None:
+    account_id = await bank.open_account(amount=200)
+    placers = [Placer(bank.engine) for _ in range(24)]
+
+    answers = await asyncio.gather(*(answer(one, account_id) for one in placers for _ in range(8)))
+
+    assert Counter(answers) == {"placed": 192}
+    assert await bank.balance(account_id) == (8, 192)

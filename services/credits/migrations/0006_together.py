@@ -32,7 +32,9 @@ PLACE_TOGETHER = """
         )
         select array_agg(job_id) into fresh from added;
 
-        perform from accounts where id = any(p_account_ids) order by id for update;
+        -- Not `for update`: a hold that was just inserted has its account locked against deletion,
+        -- and two who both have that would wait for each other.
+        perform from accounts where id = any(p_account_ids) order by id for no key update;
 
         with changed as (
             update accounts a set available = a.available - asked.amount,
