@@ -84,7 +84,7 @@ class Outcome:
 def look_for(bug: Bug) -> Outcome:
     """Plant the bug, run, and tell what was found."""
     began = time.monotonic()
-    with _copy() as tree:
+    with copied_tree() as tree:
         for edit in bug.edits:
             edit.apply(tree)
         verdict = _run(tree, bug)
@@ -94,7 +94,8 @@ def look_for(bug: Bug) -> Outcome:
 
 
 @contextmanager
-def _copy() -> Iterator[Path]:
+def copied_tree() -> Iterator[Path]:
+    """A copy of what git tracks, for as long as the block lasts."""
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
     )
