@@ -22,7 +22,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fairness fuzz help histories is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts formats openapi compose compose-env
+.PHONY: bench chaos fairness fuzz help histories is-set-up mutants setup soak run stop status logs clean demo test coverage check format lint types imports contracts formats openapi compose compose-env
 
 ##@ Start here
 
@@ -48,6 +48,12 @@ fuzz: setup ## Feed broken files to both doors: nothing may crash, hang or leak 
 
 histories: setup ## Play 2,000 lives of customers, and deliver their events as badly as Stripe may [count=2000] [seed=1]
 	@REKINDLE_HISTORIES=$(or $(count),2000) REKINDLE_FIRST_SEED=$(or $(seed),1) $(VENV)/python -m pytest -q tests/billing/test_histories.py
+
+mutants: setup ## Plant bugs in the ledger: its tests must find each [bugs="a b"]
+	@$(VENV)/python -m tests.mutants $(bugs)
+
+soak: setup ## Take a million random steps in the ledger, each answer predicted [only=ledger] [steps=1000000]
+	@REKINDLE_LEDGER_STEPS=$(or $(steps),1000000) $(VENV)/python -m pytest -s tests/credits/test_ledger_machine.py
 
 bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600] [watch=dispatcher,…] [photos=folder]
 	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600) --watch "$(watch)" --photos "$(photos)"

@@ -17,7 +17,7 @@ from bench.options import JOBS, ROUNDS, Options
 from deploy.local.trouble import StackError, plain_words
 
 NAMES = (
-    *("saga", "client", "relay", "gateway", "stream", "growth"),
+    *("saga", "ledger", "client", "relay", "gateway", "stream", "growth"),
     *("prepare", "formats", "enhance", "files", "outline"),
 )
 

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from contracts.message import Tier
 from services.credits import accounts, batches, exports, holds, ledger, refunds
 from services.credits.models import Kind
+from services.credits.placing import Placer
 from services.kit.http import AccountOfCaller, InvalidRequest, Transaction
 
 AMOUNT_MAX = 1_000_000_000
@@ -102,17 +103,14 @@ class Receipts(BaseModel):
 async def place_hold(
     job_id: UUID,
     wanted: PlaceHold,
+    request: Request,
     response: Response,
-    connection: Transaction,
     account_id: AccountOfCaller,
 ) -> Hold:
     """Set credits aside for a job; 200 when that was done before, 402 when there are too few."""
-    outcome = await holds.place(
-        connection,
-        account_id=account_id,
-        job_id=job_id,
-        amount=wanted.amount,
-        reason=wanted.reason,
+    placer: Placer = request.app.state.placer
+    outcome = await placer.place(
+        account_id=account_id, job_id=job_id, amount=wanted.amount, reason=wanted.reason
     )
     if outcome == "same":
         response.status_code = 200

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from services.credits import api
+from services.credits.placing import Placer
 from services.kit.db import create_engine
 from services.kit.http import create_service
 from services.kit.settings import ServiceSettings, load
@@ -19,14 +20,17 @@ class Settings(ServiceSettings):
 def create_app() -> FastAPI:
     settings = load(Settings)
     configure_logs("credits", level=settings.log_level)
-    return create_service(
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        name="credits",
+        pool_size=settings.database_pool_size,
+    )
+    app = create_service(
         "credits",
         version=settings.rekindle_version,
-        engine=create_engine(
-            settings.database_url.get_secret_value(),
-            name="credits",
-            pool_size=settings.database_pool_size,
-        ),
+        engine=engine,
         routers=[api.router],
         internal_secrets=settings.internal_secrets.get_secret_value().split(","),
     )
+    app.state.placer = Placer(engine)
+    return app

@@ -87,7 +87,7 @@ async def lock(connection: Connection, account_id: UUID, *, at: datetime | None 
     a = accounts.c
     ended = (a.past, a.past_used, a.ended_at, a.ended_version)
     columns = (a.available, a.blocked, a.owed, a.disputed, *ended, a.version)
-    query = sa.select(*columns).where(a.id == account_id).with_for_update()
+    query = sa.select(*columns).where(a.id == account_id).with_for_update(key_share=True)
     row = (await connection.execute(query)).one()
     return Pool(connection, account_id, *row, at=at)
 

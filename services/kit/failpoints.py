@@ -48,7 +48,7 @@ POINTS = {
     "mid_plan_give": "an account's plan has changed, nobody was told",
     "after_stripe_insert_before_200": "an event of Stripe's is written down, and not committed",
     # Credits.
-    "mid_hold": "credits are set aside, the answer is not committed",
+    "mid_hold": "credits are set aside, the caller was not told",
     "mid_batch_hold": "a batch's credits are set aside, the answer is not committed",
     "after_capture_before_event": "captured credits have moved, nobody was told",
     "mid_release": "a hold is closed as released, its credits have not moved",

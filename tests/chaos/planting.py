@@ -92,7 +92,7 @@ def look_for(bug: Bug) -> Outcome:
     began = time.monotonic()
     VERDICTS.mkdir(parents=True, exist_ok=True)
     found: Counter[str] = Counter()
-    with _copy() as tree:
+    with copied_tree() as tree:
         for edit in bug.edits:
             edit.apply(tree)
         for tries in range(1, TRIES_MAX + 1):
@@ -106,7 +106,8 @@ def look_for(bug: Bug) -> Outcome:
 
 
 @contextmanager
-def _copy() -> Iterator[Path]:
+def copied_tree() -> Iterator[Path]:
+    """A copy of what git tracks, for as long as the block lasts."""
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
     )
