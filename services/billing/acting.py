@@ -22,7 +22,7 @@ from services.billing.errors import Missing, Refused
 from services.billing.event_log import Waiting
 from services.billing.reading import Subject
 from services.billing.stripe_client import Stripe
-from services.kit import failpoints, telemetry
+from services.kit import telemetry
 
 CUSTOMERS_AT_ONCE = 8
 PAUSE_S = 0.5
@@ -147,7 +147,6 @@ class Actor:
     async def _act_on(self, leased: Leased, subject: Subject, event_ids: Sequence[str]) -> None:
         try:
             found = await self._read(leased, subject)
-            await failpoints.reach("after_stripe_fetch")
             async with self.engine.begin() as connection:
                 await customers.hold(connection, leased)
                 await recording.record(connection, leased, found)

@@ -26,7 +26,6 @@ from services.billing.models import checkouts
 from services.billing.plans import ITEMS, Item
 from services.billing.standing import NEVER_BEGAN, Cover
 from services.billing.stripe_client import Stripe
-from services.kit import failpoints
 from services.kit.db import Connection, uuid7
 from services.kit.problems import NotFound
 
@@ -71,7 +70,6 @@ class Cashier:
         if checkout.url or checkout.state != "open":
             return checkout
         customer_id = await self._customer(account_id)
-        await failpoints.reach("after_checkout_before_session")
         session_id, url = await self.stripe.create_session(
             self._session(account_id, customer_id, checkout), key=f"checkout:{checkout.checkout_id}"
         )

@@ -87,9 +87,14 @@ class Discount(_Facts):
     amount: Cents
 
 
-class InvoiceLine(_Facts):
-    """A line; without a subscription it is none of ours."""
+class LineParent(_Facts):
+    """What made an invoice line: a subscription's item, or something added to the invoice."""
 
+    subscription: StripeId | None = None
+    proration: bool = False
+
+
+class InvoiceLine(_Facts):
     id: StripeId
     amount: int
     quantity: Quantity | None = None
@@ -99,13 +104,23 @@ class InvoiceLine(_Facts):
     price_id: Annotated[
         StripeId | None, Field(validation_alias=AliasPath("pricing", "price_details", "price"))
     ] = None
-    subscription: Annotated[
-        StripeId | None,
-        Field(validation_alias=AliasPath("parent", "subscription_item_details", "subscription")),
+    of_item: Annotated[
+        LineParent | None, Field(validation_alias=AliasPath("parent", "subscription_item_details"))
     ] = None
-    is_proration: Annotated[
-        bool, Field(validation_alias=AliasPath("parent", "subscription_item_details", "proration"))
-    ] = False
+    added: Annotated[
+        LineParent | None, Field(validation_alias=AliasPath("parent", "invoice_item_details"))
+    ] = None
+
+    @property
+    def subscription(self) -> str | None:
+        """Which subscription it is for. What an operator adds by hand is for none."""
+        if self.of_item:
+            return self.of_item.subscription
+        return self.added.subscription if self.added and self.added.proration else None
+
+    @property
+    def is_proration(self) -> bool:
+        return self.of_item.proration if self.of_item else self.added is not None
 
 
 class Invoice(_Facts):
@@ -176,7 +191,7 @@ class Dispute(_Facts):
     @property
     def state(self) -> Literal["open", "won", "lost"] | None:
         """None for an inquiry: no money has moved because of it."""
-        if self.status == "lost":
+        if self.status == "lost" or self.status.startswith("appeal_"):
             return "lost"
         if self.status in ("needs_response", "under_review"):
             return "open"

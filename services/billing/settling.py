@@ -27,7 +27,7 @@ from services.billing.entitlements import Dispute, Month, Payment
 from services.billing.models import credit_moves
 from services.billing.models import subscriptions as accounts
 from services.billing.standing import Cover
-from services.kit import failpoints, outbox
+from services.kit import outbox
 from services.kit.db import Connection
 
 
@@ -72,7 +72,6 @@ async def settle(connection: Connection, account_id: UUID, *, at: datetime) -> l
     for payment in said.books.payments.values():
         _take_back(said, payment, earned[payment.payment_id])
     await _write(connection, said)
-    await failpoints.reach("mid_settle")
     if _endings(said.books, at):
         await _look_again(connection, account_id, at)
         return said.report

@@ -47,9 +47,6 @@ POINTS = {
     # Billing.
     "mid_plan_give": "an account's plan has changed, nobody was told",
     "after_stripe_insert_before_200": "an event of Stripe's is written down, and not committed",
-    "after_stripe_fetch": "Stripe was asked about an event, nothing of it is written down",
-    "mid_settle": "credits of a payment are said, the plan they came with is not",
-    "after_checkout_before_session": "a purchase is written down, Stripe has no page for it",
     # Credits.
     "mid_hold": "credits are set aside, the answer is not committed",
     "mid_batch_hold": "a batch's credits are set aside, the answer is not committed",

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import pytest
@@ -6,12 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.billing import facts, plans, prices
 from services.billing.app import create_app
+from services.billing.stripe_client import Stripe
 from services.kit.db import create_engine
-
-SECRET = "a-secret-that-only-the-tests-know"
-WEBHOOK_SECRETS = ("whsec_the-new-one-of-the-tests", "whsec_the-old-one-of-the-tests")
-NOBODY = "http://127.0.0.1:9"
-"""Where nothing listens."""
+from tests.billing.places import NOBODY, SECRET, WEBHOOK_SECRETS, price_of
+from tests.billing.served import Served, served
 
 
 @pytest.fixture
@@ -24,6 +22,20 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(url, name="tests", pool_size=10)
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+def account() -> Iterator[Served]:
+    """An account at Stripe, which the official library asks over HTTP."""
+    with served() as account:
+        yield account
+
+
+@pytest.fixture
+async def stripe(account: Served) -> AsyncIterator[Stripe]:
+    stripe = Stripe("sk_test_of_the_tests", base_url=account.url)
+    yield stripe
+    await stripe.close()
 
 
 @pytest.fixture
@@ -74,7 +86,3 @@ async def priced(engine: AsyncEngine) -> AsyncEngine:
             ],
         )
     return engine
-
-
-def price_of(lookup_key: str) -> str:
-    return f"price_{lookup_key}"

@@ -7,15 +7,17 @@ from hashlib import sha256
 from typing import Any
 
 from services.billing.stripe_client import API_VERSION
-from tests.billing.conftest import WEBHOOK_SECRETS
+from tests.billing.places import WEBHOOK_SECRETS
+
+KIND = "customer.subscription.updated"
 
 
-def event(number: int = 1, **changes: Any) -> dict[str, Any]:
+def event(*, name: str = "evt_1", kind: str = KIND, **changes: Any) -> dict[str, Any]:
     """An event about a customer's subscription."""
     return {
-        "id": f"evt_{number}",
+        "id": name,
         "object": "event",
-        "type": "customer.subscription.updated",
+        "type": kind,
         "created": int(time.time()),
         "livemode": False,
         "api_version": API_VERSION,

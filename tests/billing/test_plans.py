@@ -9,7 +9,7 @@ from services.billing import plans
 from services.billing.app import create_app
 from services.billing.errors import UnknownPlan
 from services.kit.identity import TokenSource
-from tests.billing.conftest import SECRET
+from tests.billing.places import SECRET
 
 TOKENS = TokenSource(issuer="gateway", audience="billing", secret=SECRET)
 

@@ -17,7 +17,7 @@ from contracts.gateway.v1 import AccountOpened
 from services.billing import consumers, subscriptions
 from services.kit import bus, inbox
 from services.kit.identity import TokenSource
-from tests.billing.conftest import SECRET
+from tests.billing.places import SECRET
 from tests.kit.messages import account_opened, running, send
 
 TOKENS = TokenSource(issuer="gateway", audience="billing", secret=SECRET)

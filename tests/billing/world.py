@@ -1,7 +1,7 @@
 """A Stripe in memory, as far as billing reads it: one customer, whose clock is moved by hand.
 
-It keeps books of its own and says what happened, as events. Random histories are played on it;
-`tests/billing/test_emulated.py` asks the same of the emulator through the official library.
+It keeps books of its own and says what happened, as events. Random histories are played on it, and
+`served.py` lets the official library ask it over HTTP.
 """
 
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from typing import Any
 from services.billing import calendar_months, facts, plans
 from services.billing.errors import Missing
 from services.billing.stripe_client import API_VERSION
-from tests.billing.conftest import price_of
+from tests.billing.places import price_of
 
 BEGINNING = datetime(2027, 1, 31, 12, tzinfo=UTC)
 
@@ -45,8 +45,8 @@ class Contract:
 class World:
     """One customer at Stripe."""
 
-    def __init__(self, customer_id: str) -> None:
-        self.customer_id, self.now = customer_id, BEGINNING
+    def __init__(self, customer_id: str, *, begins: datetime = BEGINNING) -> None:
+        self.customer_id, self.now = customer_id, begins
         self.subscriptions: dict[str, Contract] = {}
         self.invoices: dict[str, dict[str, Any]] = {}
         self.sessions: dict[str, dict[str, Any]] = {}
@@ -55,6 +55,7 @@ class World:
         self.disputes: dict[str, dict[str, Any]] = {}
         self.events: list[facts.Event] = []
         self.card_works = True
+        self.price_ids = {key: price_of(key) for key in plans.ITEMS}
         self._numbers = count(1)
 
     # What happens.
@@ -334,14 +335,15 @@ class World:
         *,
         proration: bool = False,
     ) -> dict[str, Any]:
+        parent = "invoice_item_details" if proration else "subscription_item_details"
         details = {"subscription": contract.id, "proration": proration}
         return {
             "id": self._name("il"),
             "amount": amount,
             "quantity": 1,
             "period": {"start": _stamp(starts_at), "end": _stamp(ends_at)},
-            "pricing": {"price_details": {"price": price_of(item.lookup_key)}},
-            "parent": {"subscription_item_details": details},
+            "pricing": {"price_details": {"price": self.price_ids[item.lookup_key]}},
+            "parent": {parent: details},
         }
 
     def _name(self, sort: str) -> str:
@@ -384,27 +386,44 @@ class World:
         gone = sum(one["amount"] for one in back if one["payment_intent"] == intent)
         return int(self.intents[intent]["amount_received"]) - int(gone)
 
+    def raw(self, event: facts.Event) -> dict[str, Any]:
+        """An event as Stripe sends it."""
+        about = {"object": event.object, "id": event.object_id, "customer": event.customer}
+        return {
+            "id": event.id,
+            "object": "event",
+            "type": event.type,
+            "created": _stamp(event.created),
+            "livemode": event.livemode,
+            "api_version": event.api_version,
+            "data": {"object": {**about, "payment_intent": event.payment_intent}},
+        }
+
     def _told(self, contract: Contract) -> facts.Subscription:
+        return facts.Subscription.model_validate(self.raw_subscription(contract))
+
+    def raw_subscription(self, contract: Contract) -> dict[str, Any]:
+        """A subscription as Stripe sends it."""
         item = {
             "price": self._price(contract.item),
             "quantity": 1,
             "current_period_end": _stamp(contract.period_ends_at),
         }
-        return facts.Subscription.model_validate(
-            {
-                "id": contract.id,
-                "customer": self.customer_id,
-                "status": contract.status,
-                "start_date": _stamp(contract.started_at),
-                "ended_at": _stamp(contract.ended_at) if contract.ended_at else None,
-                "cancel_at_period_end": contract.cancel_at_period_end,
-                "items": {"data": [item]},
-            }
-        )
+        return {
+            "id": contract.id,
+            "object": "subscription",
+            "customer": self.customer_id,
+            "status": contract.status,
+            "start_date": _stamp(contract.started_at),
+            "ended_at": _stamp(contract.ended_at) if contract.ended_at else None,
+            "cancel_at": None,
+            "cancel_at_period_end": contract.cancel_at_period_end,
+            "items": {"object": "list", "data": [item]},
+        }
 
     def _price(self, item: plans.Item) -> dict[str, Any]:
         return {
-            "id": price_of(item.lookup_key),
+            "id": self.price_ids[item.lookup_key],
             "lookup_key": item.lookup_key,
             "unit_amount": item.price_cents,
             "currency": "usd",

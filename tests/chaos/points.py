@@ -127,6 +127,7 @@ CASES = (
         after_effect_before_commit="upload",
     ),
     Case("on_uploads_sweep", "uploads-consumer", "upload", before="abandon"),
+    *_row("billing", after_stripe_insert_before_200="webhook"),
     *_row("billing-consumer", before_outbox_insert="arrive"),
     *_row(OPERATOR, in_migration="command_migration", mid_plan_give="command_plan"),
 )

@@ -1,6 +1,7 @@
 """What somebody does so that a failpoint is passed; every answer is written down."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ import httpx
 from deploy.local import database
 from deploy.local.home import Home
 from sdk.rekindle.models import Job
+from tests.billing.signing import body_of, event, signature
 from tests.chaos.points import Run
 from tests.chaos.workload import PHOTOS_MIN, PLANS, Ordered, User, unchanging
 from tests.journeys import people, photos
@@ -22,6 +24,7 @@ KIND = "restore"
 CREDITS_MIN = 40
 COMMAND_WITHIN_S = 60.0
 CALL_TIMEOUT_S = 5.0
+WEBHOOK_TRIES = 20
 SCRATCH = "rekindle_migrated"
 SIDE = 64
 SWEPT_WITHIN_S = 60.0
@@ -123,6 +126,20 @@ class Person(User):
             url = f"{self._stack['runpod_url']}/__faults"
             (await client.post(url, json={"fail_next": planned})).raise_for_status()
         await self.order()
+
+    async def webhook(self) -> None:
+        """Something happens at Stripe; it is told until we say that we have it."""
+        body = body_of(event(name=f"evt_{uuid4().hex}", kind="tax.settings.updated"))
+        secret = self._stack["environments"]["billing"]["STRIPE_WEBHOOK_SECRETS"]
+        url = f"{self._stack['gateway_url']}/hooks/stripe"
+        async with httpx.AsyncClient(timeout=CALL_TIMEOUT_S, trust_env=False) as client:
+            for _ in range(WEBHOOK_TRIES):
+                headers = {"stripe-signature": signature(body, secret=secret)}
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await client.post(url, content=body, headers=headers)).is_success:
+                        return
+                await asyncio.sleep(1)
+        raise TimeoutError("billing never took the webhook")
 
     async def batch(self) -> Any:
         ordered = Ordered(self._key(), KIND, tuple(self._photos[:PHOTOS_MIN]), is_batch=True)
