@@ -22,7 +22,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fairness fuzz help is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts formats openapi compose compose-env
+.PHONY: bench chaos fairness fuzz help histories is-set-up setup run stop status logs clean demo test coverage check format lint types imports contracts formats openapi compose compose-env
 
 ##@ Start here
 
@@ -45,6 +45,9 @@ fairness: setup ## Play an hour of generated traffic: who waits how long, and is
 
 fuzz: setup ## Feed broken files to both doors: nothing may crash, hang or leak [only=decode] [files=200000] [seed=1] [minutes=]
 	@$(VENV)/python -m tests.fuzz $(only) --files $(or $(files),200000) --seed $(or $(seed),1) $(if $(minutes),--minutes $(minutes))
+
+histories: setup ## Play 2,000 lives of customers, and deliver their events as badly as Stripe may [count=2000] [seed=1]
+	@REKINDLE_HISTORIES=$(or $(count),2000) REKINDLE_FIRST_SEED=$(or $(seed),1) $(VENV)/python -m pytest -q tests/billing/test_histories.py
 
 bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600] [watch=dispatcher,…] [photos=folder]
 	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600) --watch "$(watch)" --photos "$(photos)"

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.billing.histories import State, played
 from tests.billing.world import World
 
-HISTORIES = int(os.environ.get("REKINDLE_HISTORIES", "40"))
+HISTORIES = int(os.environ.get("REKINDLE_HISTORIES", "25"))
 FIRST_SEED = int(os.environ.get("REKINDLE_FIRST_SEED", "1"))
 TIMEOUT_S = 120 + 5 * HISTORIES
 
