@@ -46,9 +46,7 @@ def test_a_card_that_works_buys_and_leads_back(own_shop: Shop, browser: Browser)
 
 def test_a_plan_is_bought_with_its_first_invoice(own_shop: Shop, browser: Browser) -> None:
     customer = own_shop.customer(None)
-    session = own_shop.session(
-        own_shop.price(999).id, mode="subscription", customer=customer.id
-    )
+    session = own_shop.session(own_shop.price(999).id, mode="subscription", customer=customer.id)
 
     browser.pay(session.url)
 
