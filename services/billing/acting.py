@@ -94,8 +94,9 @@ class Actor:
             async with self.engine.begin() as connection:
                 await customers.hold(connection, leased)
                 await recording.record(connection, leased, found)
-                changed = await settling.settle(connection, leased.account_id, at=self.clock())
-                changed += await settling.end(connection, leased.account_id, at=self.clock())
+                changed = await settling.settle_by_clock(
+                    connection, leased.account_id, at=self.clock()
+                )
         except Exception as error:  # noqa: BLE001  # one account must not hold up the others
             log.warning("account.not_settled", account_id=account_id, error=repr(error)[:200])
             async with self.engine.begin() as connection:

@@ -20,7 +20,7 @@ from fractions import Fraction
 from services.billing import calendar_months
 from services.billing.plans import MONTHS_IN_A_YEAR
 
-_FOR_EVER = datetime.max.replace(tzinfo=UTC)
+FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +135,7 @@ def months(
 
 def next_month_at(lines: Sequence[Line], *, after: datetime) -> datetime | None:
     """When the next month of a period that was paid for begins."""
-    begin = (starts_at for starts_at, _, _ in _spans(lines, at=_FOR_EVER))
+    begin = (starts_at for starts_at, _, _ in _spans(lines, at=FOR_EVER))
     return min((moment for moment in begin if moment > after), default=None)
 
 

@@ -7,7 +7,7 @@ because of it, in the same transaction, and is unique: nothing is ever said twic
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,6 +29,8 @@ from services.billing.models import subscriptions as accounts
 from services.billing.standing import Cover
 from services.kit import outbox
 from services.kit.db import Connection
+
+A_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -60,27 +62,34 @@ class _Said:
 
 
 async def settle(connection: Connection, account_id: UUID, *, at: datetime) -> list[str]:
-    """Say what is missing; what changed, in words for a report.
+    """Say what is missing because of an event; what changed, in words for a report.
 
-    Nothing ends here: the pool is lost by `end` only, when Stripe's latest word was read.
+    A moment that has come meanwhile is left to `settle_by_clock`: until then the account's clock
+    stands still just before it.
     """
-    said = await _open(connection, account_id)
-    months = _months(said.books, at)
-    earned = _earned(said.books, months)
-    _grant_top_ups(said)
-    _grant_months(said, months)
-    for payment in said.books.payments.values():
-        _take_back(said, payment, earned[payment.payment_id])
+    due_at = await subscriptions.lock(connection, account_id)
+    is_late = due_at is not None and due_at <= at
+    until = due_at - A_MOMENT if due_at and is_late else at
+    said = _Said(account_id, await books.read(connection, account_id))
+    _say_credits(said, until)
     await _write(connection, said)
+    if is_late:
+        return said.report
     if _endings(said.books, at):
         await _look_again(connection, account_id, at)
         return said.report
     return [*said.report, *await _follow(connection, said, at)]
 
 
-async def end(connection: Connection, account_id: UUID, *, at: datetime) -> list[str]:
-    """Say that what is over has ended. To be called when the latest payments were read."""
-    said = await _open(connection, account_id)
+async def settle_by_clock(connection: Connection, account_id: UUID, *, at: datetime) -> list[str]:
+    """Say what is missing because a moment has come: a month, the end of a grace or a plan.
+
+    To be called when Stripe's latest word was read. Only here a pool is lost: a renewal that is on
+    its way must not come too late.
+    """
+    await subscriptions.lock(connection, account_id)
+    said = _Said(account_id, await books.read(connection, account_id))
+    _say_credits(said, at)
     for cover in _endings(said.books, at):
         assert cover.ends_at is not None, account_id
         name = cover.subscription.subscription_id
@@ -92,9 +101,14 @@ async def end(connection: Connection, account_id: UUID, *, at: datetime) -> list
     return [*said.report, *await _follow(connection, said, at)]
 
 
-async def _open(connection: Connection, account_id: UUID) -> _Said:
-    await subscriptions.lock(connection, account_id)
-    return _Said(account_id, await books.read(connection, account_id))
+def _say_credits(said: _Said, at: datetime) -> None:
+    """Everything that payments give, and take back."""
+    months = _months(said.books, at)
+    earned = _earned(said.books, months)
+    _grant_top_ups(said)
+    _grant_months(said, months)
+    for payment in said.books.payments.values():
+        _take_back(said, payment, earned[payment.payment_id])
 
 
 async def _follow(connection: Connection, said: _Said, at: datetime) -> list[str]:
@@ -118,12 +132,18 @@ def _endings(of: Books, at: datetime) -> list[Cover]:
 
 
 def _months(of: Books, at: datetime) -> list[Month]:
+    """Months that have begun. One that was given has: another process's clock was ahead of ours."""
+    given = {(move.subject_id, move.month_index) for move in of.moves if move.kind == "grant"}
     return [
         month
         for cover in of.covers
         for month in entitlements.months(
-            cover.lines, of.payments, started_at=cover.subscription.started_at, at=at
+            cover.lines,
+            of.payments,
+            started_at=cover.subscription.started_at,
+            at=entitlements.FOR_EVER,
         )
+        if month.starts_at <= at or (month.subscription_id, month.index) in given
     ]
 
 
@@ -218,7 +238,6 @@ def _take_back(said: _Said, payment: Payment, earned: int) -> None:
             f"reinstate:{failed[-1] if failed else source}",
             "Given back: the refund did not go through",
         ),
-        paid_at=payment.paid_at,
     )
     for dispute in payment.disputes:
         _contest(said, payment, dispute, earned, lost=taken.by_disputes.get(dispute.dispute_id, 0))
@@ -240,7 +259,6 @@ def _contest(said: _Said, payment: Payment, dispute: Dispute, earned: int, *, lo
             cause=f"{name}:block",
             amount=amount,
             reason="Blocked: the payment is disputed",
-            paid_at=payment.paid_at,
         )
         said.say(blocking, Move(blocking.cause, "block", dispute.dispute_id, None, amount))
     _adjust(
@@ -250,7 +268,6 @@ def _contest(said: _Said, payment: Payment, dispute: Dispute, earned: int, *, lo
         revoked=(f"{name}:lost", "Taken back: the dispute was lost"),
         restored=(f"{name}:returned", "Given back: the dispute was decided again"),
         blocked_by=blocked_by,
-        paid_at=payment.paid_at,
     )
     if dispute.state != "open" and blocked_by and not lost:
         unblocking = CreditsUnblocked(
@@ -269,7 +286,6 @@ def _adjust(
     *,
     revoked: tuple[str, str],
     restored: tuple[str, str],
-    paid_at: datetime,
     blocked_by: str | None = None,
 ) -> None:
     """Bring what was taken because of a payment or a dispute to what is to be taken of it."""
@@ -284,17 +300,12 @@ def _adjust(
             amount=missing,
             reason=reason,
             blocked_by=blocked_by,
-            paid_at=paid_at,
         )
         said.say(event, Move(cause, "revoke", subject_id, None, missing))
     elif missing < 0:
         cause, reason = said.cause(restored[0]), restored[1]
         back = CreditsRestored(
-            account_id=said.account_id,
-            cause=cause,
-            amount=-missing,
-            reason=reason,
-            paid_at=paid_at,
+            account_id=said.account_id, cause=cause, amount=-missing, reason=reason
         )
         said.say(back, Move(cause, "restore", subject_id, None, -missing))
 

@@ -87,13 +87,13 @@ async def read(connection: Connection, account_id: UUID) -> Subscription:
     return Subscription(*row)
 
 
-async def lock(connection: Connection, account_id: UUID) -> None:
-    """Let nobody else decide about this account until the transaction ends."""
+async def lock(connection: Connection, account_id: UUID) -> datetime | None:
+    """Let nobody else decide about this account until the transaction ends; when it is due."""
     await open_free(connection, account_id)
     s = subscriptions.c
-    await connection.execute(
-        sa.select(s.version).where(s.account_id == account_id).with_for_update()
-    )
+    query = sa.select(s.due_at).where(s.account_id == account_id).with_for_update()
+    due_at: datetime | None = await connection.scalar(query)
+    return due_at
 
 
 async def _put(

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.billing import customers, event_log, facts, plans
+from services.billing import calendar_months, customers, event_log, facts, plans
 from services.billing.acting import Actor
 from tests.billing.world import Contract, World
 
@@ -42,8 +42,21 @@ class Story:
             *(self._card, self.world.murmur, self.world.abandon),
         ]
         self.random.choice(happenings)()
-        hours = self.random.choice([0, 1, 30, 24 * 5, 24 * 17, 24 * 40])
-        self.world.advance(self.world.now + timedelta(hours=hours))
+        if self._running and self.random.random() < 0.4:
+            # Around a boundary, so that what happened before it is heard of after it.
+            self.world.advance(max(self.world.now, self._next_month() + self._about_a_day()))
+        else:
+            hours = self.random.choice([0, 1, 30, 24 * 5, 24 * 17, 24 * 40])
+            self.world.advance(self.world.now + timedelta(hours=hours))
+
+    def _next_month(self) -> datetime:
+        anchor, months = self._running[0].anchor, 0
+        while calendar_months.after(anchor, months) <= self.world.now:
+            months += 1
+        return calendar_months.after(anchor, months)
+
+    def _about_a_day(self) -> timedelta:
+        return timedelta(hours=self.random.randint(-30, 30))
 
     def _top_up(self) -> None:
         self.world.top_up(self.random.choice([10, 30, 100]), is_free=self.random.random() < 0.1)
@@ -87,7 +100,7 @@ class Story:
                 self.world.cancel(contract)
 
     def _refund(self) -> None:
-        if intents := list(self.world.intents):
+        if intents := list(self.world.intents)[-3:]:
             cents = self.random.choice([1, 300, 999, 10**9])
             if refund := self.world.refund(self.random.choice(intents), cents):
                 self.refunds.append(refund)
@@ -97,7 +110,7 @@ class Story:
             self.world.fail_refund(self.refunds.pop())
 
     def _dispute(self) -> None:
-        intents = list(self.world.intents)
+        intents = list(self.world.intents)[-3:]
         if intents and (dispute := self.world.dispute(self.random.choice(intents))):
             self.open_disputes.append(dispute)
 

@@ -92,6 +92,16 @@ def test_hearing_of_one_more_upgrade_never_makes_a_month_worth_less(random: Rand
         before = after
 
 
+def test_the_month_is_rounded_down_once_and_not_line_by_line() -> None:
+    lines = [
+        line(1, 25, BEGIN),
+        line(2, 60, BEGIN + timedelta(days=14), is_proration=True),  # 17.5
+        line(3, 150, BEGIN + timedelta(days=21), is_proration=True),  # 22.5
+    ]
+
+    assert worth(lines) == [(0, 25 + 40)]
+
+
 def test_an_upgrade_on_the_last_day_buys_a_days_worth() -> None:
     last_day = calendar_months.after(BEGIN, 1) - timedelta(days=1)
     lines = [line(1, 25, BEGIN), line(2, 150, last_day, is_proration=True)]

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.billing.histories import State, played
 from tests.billing.world import World
 
-HISTORIES = int(os.environ.get("REKINDLE_HISTORIES", "25"))
+HISTORIES = int(os.environ.get("REKINDLE_HISTORIES", "15"))
 FIRST_SEED = int(os.environ.get("REKINDLE_FIRST_SEED", "1"))
-TIMEOUT_S = 120 + 5 * HISTORIES
+TIMEOUT_S = 240 + 15 * HISTORIES
 
 
 @pytest.fixture(autouse=True)
