@@ -204,8 +204,16 @@ async def _fill(connection: asyncpg.Connection) -> None:
 
 async def _prove(connection: asyncpg.Connection, report: Report) -> None:
     drift = await connection.fetchval(
-        "select count(*) from accounts a where available + held <> $1 or held <> "
-        "(select coalesce(sum(amount), 0) from holds where account_id = a.id)",
+        """
+        select count(*) from accounts a left join (
+            select account_id, sum(amount) amount from holds group by account_id
+        ) h on h.account_id = a.id left join (
+            select account_id, sum(amount) amount from entries where bucket = 'held'
+            group by account_id
+        ) e on e.account_id = a.id
+        where (a.available + a.held, a.held, a.held)
+            <> ($1, coalesce(h.amount, 0), coalesce(e.amount, 0))
+        """,
         CREDITS,
     )
     if drift:

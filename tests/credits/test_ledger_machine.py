@@ -23,8 +23,16 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import text
 
-from contracts.billing.v1 import PlanChanged
-from services.credits import accounts, audit, holds
+from contracts.billing.v1 import (
+    CreditsBlocked,
+    CreditsPurchased,
+    CreditsRestored,
+    CreditsRevoked,
+    CreditsUnblocked,
+    PlanChanged,
+    SubscriptionEnded,
+)
+from services.credits import accounts, audit, consumers, holds, refunds
 from services.kit.db import Connection, create_engine
 from services.kit.problems import Problem
 from services.kit.telemetry import Cause
@@ -35,6 +43,13 @@ STEPS_PER_HISTORY = 40
 BATCH = 50
 BEGIN = datetime(2030, 1, 30, 12, tzinfo=UTC)
 PLANS = {"free": 3, "remember": 25, "cherish": 60}
+
+MONEY: dict[str, Any] = {
+    "purchased": CreditsPurchased,
+    "revoked": CreditsRevoked,
+    "restored": CreditsRestored,
+    "blocked": CreditsBlocked,
+}
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Awaitable[Result]]
@@ -59,6 +74,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self._jobs = [uuid4() for _ in range(6)]
         self._owners: dict[int, int] = {}
         self._said: list[PlanChanged] = []
+        self._heard: list[tuple[str, Any]] = []
 
     @initialize(credits_given=st.lists(st.sampled_from([0, 10, 40]), min_size=2, max_size=2))
     def begin(self, credits_given: list[int]) -> None:
@@ -97,7 +113,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def capture(self, job: int, times: int) -> None:
         for _ in range(times):
             self._do(lambda c: holds.capture(c, {self._jobs[job]: Cause()}, at=self._now))
-        self._owner(job).capture(job)
+        self._owner(job).capture(job, self._now)
 
     @rule(job=job)
     def release(self, job: int) -> None:
@@ -112,6 +128,64 @@ class LedgerMachine(RuleBasedStateMachine):
         hold = self._models[number].holds.get(job)
         assert answer == ("HoldClosed" if hold and hold.state == "captured" else None)
         self._models[number].give_back(job, "released")
+
+    @rule(number=who, job=job)
+    def refund(self, number: int, job: int) -> None:
+        async def work(connection: Connection) -> str:
+            await refunds.refund(
+                connection,
+                account_id=self._ids[number],
+                job_id=self._jobs[job],
+                reason="likeness",
+                at=self._now,
+            )
+            return "refunded"
+
+        assert self._answer(work) == self._models[number].refund(job, self._now)
+
+    @rule(
+        number=who,
+        what=st.sampled_from(["purchased", "purchased", "revoked", "restored", "blocked"]),
+        cause=st.integers(0, 9),
+        amount=amount,
+        days=st.sampled_from([-40, -1, 0]),
+    )
+    def hear_of_money(self, number: int, what: str, cause: int, amount: int, days: int) -> None:
+        kind = MONEY[what]
+        news = kind(
+            account_id=self._ids[number],
+            cause=f"{what}:{cause}",
+            amount=amount,
+            reason=what,
+            paid_at=self._now + timedelta(days=days),
+        )
+        self._hear_of_money(what, news)
+
+    @rule(number=who, dispute=st.integers(0, 9), amount=amount, is_won=st.booleans())
+    def decide_a_dispute(self, number: int, dispute: int, amount: int, *, is_won: bool) -> None:
+        facts: dict[str, Any] = {
+            "account_id": self._ids[number],
+            "blocked_by": f"blocked:{dispute}",
+        }
+        if is_won:
+            news: Any = CreditsUnblocked(cause=f"won:{dispute}", reason="won", **facts)
+            self._hear_of_money("won", news)
+        else:
+            news = CreditsRevoked(cause=f"lost:{dispute}", reason="lost", amount=amount, **facts)
+            self._hear_of_money("revoked", news)
+
+    @rule(number=who, days=st.sampled_from([-30, -1, 0]))
+    def end(self, number: int, days: int) -> None:
+        ended_at = self._now + timedelta(days=days)
+        news = SubscriptionEnded(
+            account_id=self._ids[number], cause=f"forfeit:{ended_at}", ended_at=ended_at
+        )
+        self._hear_of_money("ended", news)
+
+    @precondition(lambda self: self._heard)
+    @rule(data=st.data())
+    def hear_of_money_again(self, data: st.DataObject) -> None:
+        self._hear_of_money(*data.draw(st.sampled_from(self._heard)))
 
     @rule(job=job)
     def expire(self, job: int) -> None:
@@ -171,14 +245,24 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def rows_are_as_predicted(self) -> None:
         async def look(connection: Connection) -> dict[UUID, Any]:
-            query = text("select id, available, held, version from accounts where id = any(:ids)")
+            query = text(
+                "select id, available, held, blocked, owed, greatest(past, 0), version"
+                " from accounts where id = any(:ids)"
+            )
             found = await connection.execute(query, {"ids": self._ids})
             return {row.id: tuple(row[1:]) for row in found}
 
         rows = self._do(look)
         for account_id, expected in zip(self._ids, self._models, strict=True):
-            predicted = (expected.free, expected.held, expected.moves)
-            assert rows.get(account_id) == (predicted if expected.known else None)
+            if not expected.known:
+                assert account_id not in rows
+                continue
+            *standing, version = rows[account_id]
+            assert standing == [
+                *(expected.free, expected.held, expected.blocked, expected.owed, expected.lost)
+            ]
+            # One piece of news of money may move credits several times, or not at all.
+            assert expected.news or version == expected.moves
 
     def teardown(self) -> None:
         """Prove the books, then put these accounts out of the next history's way."""
@@ -211,7 +295,16 @@ class LedgerMachine(RuleBasedStateMachine):
         self._said.append(change)
         self._do(lambda c: accounts.change_plan(c, change, at=self._now))
         self._models[self._ids.index(change.account_id)].change_plan(
-            change.version, change.plan, change.credits_monthly, change.period
+            change.version, change.plan, change.credits_monthly, change.period, self._now
+        )
+
+    def _hear_of_money(self, what: str, news: Any) -> None:
+        self._heard.append((what, news))
+        self._do(lambda c: consumers.RARE[type(news)](c, news))
+        at = getattr(news, "paid_at", None) or getattr(news, "ended_at", None) or model.EVER
+        closes = getattr(news, "blocked_by", None) or ""
+        self._models[self._ids.index(news.account_id)].hear(
+            what, news.cause, getattr(news, "amount", 0), at, closes
         )
 
     def _hold(self, number: int, job: int, amount: int) -> str | None:
