@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.processing import outline_refining, outline_regions, outline_search
+from services.processing import geometry, outline_refining, outline_regions, outline_search
 
 PROXY_PIXELS = 1_000_000
 WORK_SIDE = 480
@@ -127,9 +127,9 @@ def _apart(outlines: list[Outline]) -> list[Outline]:
 
 def _common(one: Outline, other: Outline) -> float:
     """What two prints have in common, in parts of the smaller one."""
-    first, second = np.array(one.quad, np.float32), np.array(other.quad, np.float32)
-    common, _ = cv2.intersectConvexConvex(first, second)
-    return float(common) / max(min(cv2.contourArea(first), cv2.contourArea(second)), 1e-9)
+    first, second = np.array(one.quad), np.array(other.quad)
+    smaller = min(abs(geometry.area(first)), abs(geometry.area(second)))
+    return geometry.common_area(first, second) / max(smaller, 1e-9)
 
 
 def _within(seen: NDArray[np.uint8], box: tuple[float, float, float, float]) -> Outline:
