@@ -28,6 +28,9 @@ NARROW, MARGIN_MAX, ASKEW_MAX = 0.1, 0.25, 0.02
 PALE, UNEVEN = 100, 70
 """Levels of 255: what paper is at least, and how much it varies at most."""
 
+LOOKS = 4
+"""How often it is looked for more prints, each time without those that are known."""
+
 COMMON_MAX = 0.2
 """Of the smaller of two prints; more, and they are not two."""
 
@@ -58,8 +61,17 @@ def find_prints(pixels: NDArray[np.uint8]) -> list[Outline]:
     if _is_extreme(pixels):
         return []
     seen = proxy(pixels)
-    found = [_within(seen, box) for box in outline_regions.islands(worked(seen))]
-    prints = _apart([outline for outline in found if outline.confidence >= CONFIDENT])
+    masks = outline_regions.standing_out(worked(seen))
+    prints: list[Outline] = []
+    for _ in range(LOOKS):
+        known = [outline.quad for outline in prints]
+        boxes = outline_regions.islands(masks, known) + outline_regions.beside(masks, known)
+        found = [_within(seen, box) for box in boxes]
+        sure = [outline for outline in found if outline.confidence >= CONFIDENT]
+        prints = _apart(prints + sure)
+        # Beside one print there is a table, beside two there may be more.
+        if len(prints) < 2 or len(prints) == len(known):  # noqa: PLR2004
+            break
     return _in_reading_order(prints) if len(prints) > 1 else []
 
 
