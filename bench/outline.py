@@ -16,6 +16,7 @@ from bench import pictures, snapshots
 from bench.options import Options
 from bench.report import Goal, Report, percentile
 from bench.snapshots import Corners, Snapshot
+from services.processing import geometry
 from services.processing.outlines import WHOLE, Outline, find_outline, find_prints
 
 SINGLES, PAGES, SCANS, SPLIT, FROM_PHOTOS = 320, 60, 60, 60, 42
@@ -91,10 +92,9 @@ def _is_split(seed: int) -> bool:
 
 def overlap(one: Corners, other: Corners) -> float:
     """Intersection over union of two convex quadrilaterals."""
-    first, second = one.astype(np.float32), other.astype(np.float32)
-    common, _ = cv2.intersectConvexConvex(first, second)
-    together = cv2.contourArea(first) + cv2.contourArea(second) - common
-    return float(common / max(together, 1e-9))
+    common = geometry.common_area(one, other)
+    together = abs(geometry.area(one)) + abs(geometry.area(other)) - common
+    return common / max(together, 1e-9)
 
 
 def _answered(snapshot: Snapshot) -> Answer:

@@ -84,7 +84,8 @@ def _scene(shown: Snapshot) -> Scene:
 def _pieces(page: Snapshot) -> Iterator[Snapshot]:
     """What is looked at of an album page: a print, with pieces of its neighbours."""
     height, width = page.pixels.shape[:2]
-    for left, top, right, bottom in outline_regions.islands(worked(page.pixels)):
+    masks = outline_regions.standing_out(worked(page.pixels))
+    for left, top, right, bottom in outline_regions.islands(masks, known=[]):
         rows = slice(round(top * height), round(bottom * height))
         columns = slice(round(left * width), round(right * width))
         low, size = np.array((left, top)), np.array((right - left, bottom - top))

@@ -33,8 +33,7 @@ def corners_in_pixels(quad: list[tuple[float, float]], width: int, height: int) 
     turns = _cross(edges, np.roll(edges, -1, axis=0))
     if not (turns > 0).all():
         raise UnusableCorners("The corners must go round the print, clockwise.")
-    area = 0.5 * _cross(corners, following).sum()
-    if area < AREA_PART_MIN * width * height or np.hypot(*edges.T).min() < SIDE_MIN:
+    if area(corners) < AREA_PART_MIN * width * height or np.hypot(*edges.T).min() < SIDE_MIN:
         raise UnusableCorners("The marked print is too small.")
     return corners
 
@@ -68,6 +67,36 @@ def flatten(pixels: NDArray[np.uint8], corners: Points, size: tuple[int, int]) -
         pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(flat, dtype=np.uint8)
+
+
+def area(corners: Points) -> float:
+    """Of a polygon; negative when it goes round against the clock (y points down)."""
+    return float(0.5 * _cross(corners, np.roll(corners, -1, axis=0)).sum())
+
+
+def common_area(one: Points, other: Points) -> float:
+    """Of two convex polygons, each either way round (Sutherland and Hodgman).
+
+    OpenCV's `intersectConvexConvex` loses most of polygons that are nearly the same.
+    """
+    common = one if area(one) > 0 else one[::-1]
+    cutting = other if area(other) > 0 else other[::-1]
+    for start, end in zip(cutting, np.roll(cutting, -1, axis=0), strict=True):
+        common = _cut(common, start, end - start)
+    return area(common) if len(common) else 0.0
+
+
+def _cut(corners: Points, start: Points, way: Points) -> Points:
+    """What of a convex polygon lies to the right of a line."""
+    away = way[0] * (corners[:, 1] - start[1]) - way[1] * (corners[:, 0] - start[0])
+    kept: list[Points] = []
+    for place, following in enumerate(np.roll(np.arange(len(corners)), -1)):
+        if away[place] >= 0:
+            kept.append(corners[place])
+        if away[place] * away[following] < 0:
+            part = away[place] / (away[place] - away[following])
+            kept.append(corners[place] + part * (corners[following] - corners[place]))
+    return np.array(kept, np.float64).reshape(-1, 2)
 
 
 def _cross(left: Points, right: Points) -> Points:

@@ -14,6 +14,14 @@ TOLERANCES = (0.02, 0.04, 0.07, 0.1)
 """How far a contour may be from four straight sides, in parts of its length."""
 
 ISLANDS_MAX, ISLAND_PART_MIN, ISLAND_SIDE_MIN, AROUND_ISLAND = 24, 0.008, 0.25, 0.1
+RIM = 5
+"""Pixels around a known print that belong to it, as its shadow does."""
+
+WAYS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+NEXT_PRINT, HALF_OF_NEXT, SEEN_MIN = 1.2, 0.75, 0.25
+"""How far off the next print is looked for, half the side of the box (both in the known print's
+size), and how much of the box stands out at least."""
+
 BRIDGES, SAME_BOX = (3, 13), 0.02
 """What joins two prints, as glare does, is at most so wide; boxes so near are the same."""
 
@@ -22,6 +30,9 @@ PAGE_LIMITS, PAGE_SPREAD = (24, 16, 12, 10), 3.5
 
 Mask = NDArray[np.uint8]
 Corners = NDArray[np.float32]
+Quad = list[tuple[float, float]]
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in parts of the picture."""
 
 
 def foreground(lab: Mask, side: int = SIDE, frame_part: int = FRAME_PART) -> Mask:
@@ -63,22 +74,74 @@ def _around_largest(mask: Mask) -> list[Corners]:
     return found
 
 
-def islands(small: Mask) -> list[tuple[float, float, float, float]]:
-    """Boxes around what may be a print each: left, top, right, bottom in parts of the picture."""
+def standing_out(small: Mask) -> list[Mask]:
+    """What may be prints on a page, seen in two ways: masks, 0 or 1."""
     lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8)
-    boxes: list[tuple[float, float, float, float]] = []
-    for mask in (foreground(lab, SIDE_OF_ISLANDS, 2 * FRAME_PART), _off_the_page(lab)):
+    return [foreground(lab, SIDE_OF_ISLANDS, 2 * FRAME_PART), _off_the_page(lab)]
+
+
+def islands(masks: list[Mask], known: list[Quad]) -> list[Box]:
+    """Boxes around what may be a print each and is not known yet."""
+    boxes: list[Box] = []
+    for mask in masks:
+        rest = _without(mask, known)
         for bridge in BRIDGES:
-            apart = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((bridge, bridge), np.uint8))
+            apart = cv2.morphologyEx(rest, cv2.MORPH_OPEN, np.ones((bridge, bridge), np.uint8))
             for box in _boxes(np.asarray(apart, np.uint8)):
                 if all(np.abs(np.subtract(box, other)).max() > SAME_BOX for other in boxes):
                     boxes.append(box)
     return boxes[:ISLANDS_MAX]
 
 
-def _boxes(mask: Mask) -> list[tuple[float, float, float, float]]:
+def beside(masks: list[Mask], known: list[Quad]) -> list[Box]:
+    """Boxes beside known prints, about as large, where more than page is seen.
+
+    On a busy table the table and the prints are one island.
+    """
+    rests = [_without(mask, known) for mask in masks]
+    boxes: list[Box] = []
+    for quad in known:
+        low, high = np.min(quad, axis=0), np.max(quad, axis=0)
+        size = high - low
+        for way in WAYS:
+            middle = (low + high) / 2 + np.array(way) * size * NEXT_PRINT
+            left, top = np.clip(middle - HALF_OF_NEXT * size, 0, 1).tolist()
+            right, bottom = np.clip(middle + HALF_OF_NEXT * size, 0, 1).tolist()
+            box = (left, top, right, bottom)
+            is_new = not any(_is_amid(middle, other) for other in boxes)
+            if is_new and any(_part_seen(rest, box) > SEEN_MIN for rest in rests):
+                boxes.append(box)
+    return boxes
+
+
+def _is_amid(place: NDArray[np.float64], box: Box) -> bool:
+    """Whether a place is in the middle third of a box, both ways."""
+    low, high = np.array(box[:2]), np.array(box[2:])
+    return bool((np.abs(place - (low + high) / 2) < (high - low) / 6).all())
+
+
+def _part_seen(mask: Mask, box: Box) -> float:
+    """How much of a box stands out."""
     height, width = mask.shape
-    boxes = []
+    left, top, right, bottom = np.rint(np.array(box) * (width, height, width, height)).astype(int)
+    piece = mask[top:bottom, left:right]
+    return float(piece.mean()) if piece.size else 0.0
+
+
+def _without(mask: Mask, known: list[Quad]) -> Mask:
+    """A mask from which known prints, and the rim around them, are taken away."""
+    height, width = mask.shape
+    rest = mask.copy()
+    for quad in known:
+        corners = np.rint(np.array(quad) * (width, height)).astype(np.int32)
+        cv2.fillConvexPoly(rest, corners, 0)
+        cv2.polylines(rest, [corners], isClosed=True, color=0, thickness=RIM)
+    return rest
+
+
+def _boxes(mask: Mask) -> list[Box]:
+    height, width = mask.shape
+    boxes: list[Box] = []
     _, _, found, _ = cv2.connectedComponentsWithStats(mask)
     for left, top, wide, tall, area in found[1:]:
         thin = min(wide, tall) < ISLAND_SIDE_MIN * max(wide, tall)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.processing import outline_refining, outline_regions, outline_search
+from services.processing import geometry, outline_refining, outline_regions, outline_search
 
 PROXY_PIXELS = 1_000_000
 WORK_SIDE = 480
@@ -27,6 +27,9 @@ NARROW, MARGIN_MAX, ASKEW_MAX = 0.1, 0.25, 0.02
 
 PALE, UNEVEN = 100, 70
 """Levels of 255: what paper is at least, and how much it varies at most."""
+
+LOOKS = 4
+"""How often it is looked for more prints, each time without those that are known."""
 
 COMMON_MAX = 0.2
 """Of the smaller of two prints; more, and they are not two."""
@@ -58,8 +61,17 @@ def find_prints(pixels: NDArray[np.uint8]) -> list[Outline]:
     if _is_extreme(pixels):
         return []
     seen = proxy(pixels)
-    found = [_within(seen, box) for box in outline_regions.islands(worked(seen))]
-    prints = _apart([outline for outline in found if outline.confidence >= CONFIDENT])
+    masks = outline_regions.standing_out(worked(seen))
+    prints: list[Outline] = []
+    for _ in range(LOOKS):
+        known = [outline.quad for outline in prints]
+        boxes = outline_regions.islands(masks, known) + outline_regions.beside(masks, known)
+        found = [_within(seen, box) for box in boxes]
+        sure = [outline for outline in found if outline.confidence >= CONFIDENT]
+        prints = _apart(prints + sure)
+        # Beside one print there is a table, beside two there may be more.
+        if len(prints) < 2 or len(prints) == len(known):  # noqa: PLR2004
+            break
     return _in_reading_order(prints) if len(prints) > 1 else []
 
 
@@ -127,9 +139,9 @@ def _apart(outlines: list[Outline]) -> list[Outline]:
 
 def _common(one: Outline, other: Outline) -> float:
     """What two prints have in common, in parts of the smaller one."""
-    first, second = np.array(one.quad, np.float32), np.array(other.quad, np.float32)
-    common, _ = cv2.intersectConvexConvex(first, second)
-    return float(common) / max(min(cv2.contourArea(first), cv2.contourArea(second)), 1e-9)
+    first, second = np.array(one.quad), np.array(other.quad)
+    smaller = min(abs(geometry.area(first)), abs(geometry.area(second)))
+    return geometry.common_area(first, second) / max(smaller, 1e-9)
 
 
 def _within(seen: NDArray[np.uint8], box: tuple[float, float, float, float]) -> Outline:

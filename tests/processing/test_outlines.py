@@ -12,6 +12,7 @@ from services.processing.outlines import WHOLE, Outline, find_outline, find_prin
 
 SINGLES = range(5000, 5040)
 PAGES = range(5000, 5006)
+BUSY_PAGES = (10_005, 10_011, 10_016)
 SCANS = range(5000, 5006)
 
 
@@ -78,6 +79,15 @@ def test_the_prints_of_a_page_are_found_in_reading_order() -> None:
     assert sum(found for found, _, _ in results) >= 0.8 * prints
     assert sum(wrong for _, wrong, _ in results) <= 0.05 * prints
     assert all(in_order for _, _, in_order in results)
+
+
+def test_prints_that_merge_with_a_busy_table_are_found_beside_the_others() -> None:
+    pages = [snapshots.album_page(seed) for seed in BUSY_PAGES]
+    results = [matched(find_prints(page.pixels), page.quads) for page in pages]
+
+    # A single look finds 17 of these 23.
+    assert sum(found for found, _, _ in results) >= 20
+    assert not sum(wrong for _, wrong, _ in results)
 
 
 def test_one_print_is_not_several() -> None:
