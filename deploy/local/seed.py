@@ -1,4 +1,7 @@
-"""The demo user: on plan Remember with its 25 credits, made once per home."""
+"""What there is from the start: prices at the emulated Stripe, and the demo user.
+
+The demo user is on plan Remember with its 25 credits, and is made once per home.
+"""
 
 import asyncio
 import json
@@ -18,6 +21,8 @@ COMMAND_TIMEOUT_S = 60
 
 async def once(home: Home, state: State, options: Options) -> None:
     """Subscribe before opening the account: a plan's credits replace the free ones."""
+    if options.wants("billing") and options.wants("stripe"):
+        await _command(state, "billing", "sync-prices")
     file = home.data / "demo-account.json"
     account = read_json(file) or {"account_id": str(uuid4()), "seeded": False}
     if account["seeded"] or not all(options.wants(name) for name in SERVICES):
@@ -47,7 +52,7 @@ async def _command(state: State, service: str, *arguments: str) -> None:
     except TimeoutError:
         child.kill()
         await child.wait()
-        raise StackError(f"Seeding the demo user took over {COMMAND_TIMEOUT_S} s.") from None
+        raise StackError(f"{service} {arguments[0]} took over {COMMAND_TIMEOUT_S} s.") from None
     if child.returncode:
         words = output.decode(errors="replace").strip()[-500:]
-        raise StackError(f"The demo user could not be seeded by {service}: {words}")
+        raise StackError(f"{service} could not {arguments[0]}: {words}")

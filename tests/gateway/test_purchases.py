@@ -75,3 +75,13 @@ async def test_a_huge_webhook_is_refused(door: Door) -> None:
         answer = await stripe.post("/hooks/stripe", content=b"x" * (BODY_BYTES_MAX + 1))
 
     assert answer.status_code == 413
+
+
+async def test_on_the_running_stack_a_purchase_leads_to_the_emulators_page(
+    door: Door, stack: dict[str, Any]
+) -> None:
+    async with door.visit(**{"idempotency-key": str(uuid4())}) as visitor:
+        answer = await visitor.post("/v1/checkout", json={"top_up": 30})
+
+    assert answer.status_code == 201
+    assert answer.json()["url"].startswith(stack["environments"]["billing"]["STRIPE_API_URL"])
