@@ -13,12 +13,9 @@ import pytest
 from deploy.local.stripe import shapes
 from deploy.local.stripe.operations import OPERATIONS
 from tests.stripe.browser import Browser
-from tests.stripe.conftest import Emulator
+from tests.stripe.conftest import KEY, Emulator
 from tests.stripe.shop import DAY_S, Shop
 from tests.stripe.test_pages import FEATURES
-
-# Fields of the pinned version, or of a test, that the published document does not have.
-UNPUBLISHED: set[str] = set()
 
 
 def live(shop: Shop, emulator: Emulator) -> None:
@@ -53,7 +50,8 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
         for one in value:
             yield from objects_in(one)
     if isinstance(value, dict):
-        if value.get("object") in shapes.published()["objects"]:
+        kind = value.get("object")
+        if isinstance(kind, str) and kind in shapes.published()["objects"]:
             yield value
         for inner in value.values():
             yield from objects_in(inner)
@@ -62,14 +60,14 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def everything(own_shop: Shop, emulator: Emulator) -> list[dict[str, Any]]:
     live(own_shop, emulator)
-    api: Any = own_shop.api
-    kinds = (
-        api.customers, api.products, api.prices, api.checkout.sessions, api.subscriptions,
-        api.invoices, api.invoice_payments, api.payment_intents, api.charges, api.refunds,
-        api.disputes, api.events, api.coupons, api.promotion_codes, api.payment_methods,
-        api.billing_portal.configurations, api.test_helpers.test_clocks,
-    )  # fmt: skip
-    return [one.to_dict() for kind in kinds for one in kind.list({"limit": 100}).data]
+    lists = [name.partition(" ")[2] for name in OPERATIONS if name.startswith("GET ")]
+    headers = {"Authorization": f"Bearer {KEY}"}
+    answers = [
+        httpx.get(f"{emulator.url}{path}?limit=100", headers=headers, trust_env=False).json()
+        for path in lists
+        if "{" not in path
+    ]
+    return [one for answer in answers for one in answer["data"]]
 
 
 def test_objects_have_the_published_shapes(everything: list[dict[str, Any]]) -> None:
@@ -80,7 +78,7 @@ def test_objects_have_the_published_shapes(everything: list[dict[str, Any]]) -> 
     # What nobody lists is seen in events: discounts and portal sessions.
     unseen = set(shapes.published()["objects"]) - kinds - {"item"}
     assert not unseen
-    assert told - UNPUBLISHED == set()
+    assert told == set()
 
 
 def test_every_parameter_that_is_taken_is_published() -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from deploy.local.stripe.account import Account
 from deploy.local.stripe.calls import Call, Operation
 from deploy.local.stripe.errors import Refusal, invalid, missing
-from deploy.local.stripe.reading import list_of, retrieve
+from deploy.local.stripe.reading import PAGED, list_of, retrieve
 from deploy.local.stripe.store import Object
 
 
@@ -140,7 +140,10 @@ def _method(account: Account, number: str) -> Object:
 OPERATIONS = {
     "GET /v1/payment_methods/{payment_method}": retrieve("payment_method"),
     "GET /v1/payment_methods": list_of(
-        "payment_method", "/v1/payment_methods", {"customer": "customer", "type": "type"}
+        "payment_method",
+        "/v1/payment_methods",
+        {"customer": "customer", "type": "type"},
+        paging=PAGED,
     ),
     "GET /v1/customers/{customer}/payment_methods/{payment_method}": Operation(_of_customer),
 }

@@ -26,7 +26,6 @@ def create_product(call: Call) -> Object:
         images=[],
         marketing_features=[],
         metadata=forms.mapping(call.params, "metadata"),
-        type="service",
         updated=call.account.now(),
     )
     made["id"] = wanted or made["id"]
@@ -115,7 +114,6 @@ def _recurring(params: dict[str, Any]) -> Object | None:
         "interval": interval,
         "interval_count": forms.integer(given, "interval_count", 1),
         "meter": None,
-        "trial_period_days": None,
         "usage_type": "licensed",
     }
 

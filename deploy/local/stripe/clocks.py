@@ -4,7 +4,7 @@ from deploy.local.stripe import due, forms
 from deploy.local.stripe.calls import Call, Operation
 from deploy.local.stripe.errors import invalid, missing_param
 from deploy.local.stripe.periods import DAY_S
-from deploy.local.stripe.reading import list_of, retrieve
+from deploy.local.stripe.reading import PAGED, list_of, retrieve
 from deploy.local.stripe.store import Object
 
 ADVANCE_S_MAX = 366 * DAY_S * 2
@@ -55,6 +55,6 @@ OPERATIONS = {
     "GET /v1/test_helpers/test_clocks/{test_clock}": retrieve("test_helpers.test_clock"),
     "POST /v1/test_helpers/test_clocks/{test_clock}/advance": Operation(advance, ("frozen_time",)),
     "GET /v1/test_helpers/test_clocks": list_of(
-        "test_helpers.test_clock", "/v1/test_helpers/test_clocks"
+        "test_helpers.test_clock", "/v1/test_helpers/test_clocks", paging=PAGED
     ),
 }

@@ -6,7 +6,7 @@ from deploy.local.stripe import customers, forms
 from deploy.local.stripe.account import Account
 from deploy.local.stripe.calls import Call, Operation
 from deploy.local.stripe.errors import invalid
-from deploy.local.stripe.reading import list_of, retrieve
+from deploy.local.stripe.reading import PAGED, list_of, retrieve
 from deploy.local.stripe.store import Object
 
 VISIT_S = 3600
@@ -177,6 +177,7 @@ OPERATIONS = {
         "billing_portal.configuration",
         "/v1/billing_portal/configurations",
         {"is_default": "is_default", "active": "active"},
+        paging=PAGED,
     ),
     "POST /v1/billing_portal/sessions": Operation(
         visit, ("customer", "configuration", "return_url", "flow_data")

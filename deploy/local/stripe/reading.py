@@ -10,7 +10,8 @@ from deploy.local.stripe.errors import Refusal, invalid
 from deploy.local.stripe.store import Object
 
 PAGE, PAGE_MAX = 10, 100
-PAGING = ("limit", "starting_after", "ending_before", "created")
+PAGED = ("limit", "starting_after", "ending_before")
+DATED = (*PAGED, "created")
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -23,6 +24,7 @@ def list_of(
     path: str,
     filters: Mapping[str, str] | None = None,
     *,
+    paging: tuple[str, ...] = DATED,
     unless: tuple[str, str, Mapping[str, Any]] | None = None,
 ) -> Operation:
     """`filters` maps parameters to the fields they are compared with.
@@ -51,7 +53,7 @@ def list_of(
         return page(call, kind, path, equal, bounds=_created(call.params["created"]))
 
     tops = {name.partition("[")[0] for name in known}
-    return Operation(act, (*PAGING, *sorted(tops)))
+    return Operation(act, (*paging, *sorted(tops)))
 
 
 def page(

@@ -198,7 +198,6 @@ def _item(
         current_period_end=ends_at,
         discounts=[],
         price=price,
-        plan=None,
         quantity=quantity,
         subscription=subscription["id"],
         tax_rates=[],
