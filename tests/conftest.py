@@ -33,6 +33,7 @@ STACK_START_TIMEOUT_S = 600
 LOCK_TIMEOUT_MS = 10_000
 NEWER_RABBITMQ = "REKINDLE_RABBITMQ4"
 OF_RUNPOD = ("RUNPOD_API_KEY", "RUNPOD_CONTRACT_ENDPOINT")
+OF_STRIPE = ("STRIPE_API_KEY",)
 
 State = dict[str, Any]
 
@@ -56,12 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "messaging: speaks to the broker itself (added here)")
 
 
-def pytest_report_header() -> str:
-    """Nobody should take an emulator's word for RunPod's without knowing it."""
-    missing = [name for name in OF_RUNPOD if name not in os.environ]
+def pytest_report_header() -> list[str]:
+    """Nobody should take an emulator's word for RunPod's or Stripe's without knowing it."""
+    return [_asked("runpod", "RunPod", OF_RUNPOD), _asked("stripe", "Stripe", OF_STRIPE)]
+
+
+def _asked(contract: str, service: str, settings: tuple[str, ...]) -> str:
+    missing = [name for name in settings if name not in os.environ]
     if missing:
-        return f"runpod contract: asked of the emulator only ({' and '.join(missing)} not set)"
-    return "runpod contract: asked of the emulator and of RunPod itself"
+        return f"{contract} contract: asked of the emulator only ({' and '.join(missing)} not set)"
+    return f"{contract} contract: asked of the emulator and of {service} itself"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

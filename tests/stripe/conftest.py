@@ -107,7 +107,7 @@ def client_of(url: str | None, key: str = KEY, *, retries: int = 0) -> Iterator[
         http_client=web,
         max_network_retries=retries,
     )
-    web.close()
+    web.close()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")

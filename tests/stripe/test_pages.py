@@ -159,6 +159,17 @@ def test_money_that_is_on_its_way_comes_or_does_not(
     assert told.count("checkout.session.async_payment_failed") == 1
 
 
+def test_the_control_door_pays_as_a_person_would(own_shop: Shop, emulator: Emulator) -> None:
+    session = own_shop.session(own_shop.price().id, mode="subscription")
+    wish = {"session": session.id, "card": ASKS_ALWAYS}
+
+    answer = httpx.post(f"{emulator.url}/__control/pay", json=wish)
+    again = httpx.post(f"{emulator.url}/__control/pay", json=wish)
+
+    assert answer.json()["payment_status"] == "paid"
+    assert again.status_code == 409
+
+
 def test_pages_run_no_script_and_are_never_framed(own_shop: Shop, browser: Browser) -> None:
     session = own_shop.session(own_shop.price(interval=None).id, mode="payment")
 
@@ -190,9 +201,8 @@ class Portal:
             "proration_behavior": "always_invoice",
             "schedule_at_period_end": {"conditions": [{"type": "decreasing_item_amount"}]},
         }
-        shop.api.billing_portal.configurations.create(
-            {"features": {**FEATURES, "subscription_update": update}}
-        )
+        features: Any = {**FEATURES, "subscription_update": update}
+        shop.api.billing_portal.configurations.create({"features": features})
         self.customer = shop.customer().id
 
     def visit(self, price: str) -> None:

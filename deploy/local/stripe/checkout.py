@@ -48,7 +48,7 @@ def create(call: Call) -> Object:
         "cs_test",
         adaptive_pricing={"enabled": False},
         allow_promotion_codes=forms.boolean(params, "allow_promotion_codes") or None,
-        automatic_tax={"enabled": False, "liability": None, "provider": None, "status": None},
+        automatic_tax=_tax(params),
         billing_address_collection=None,
         cancel_url=_address(params, "cancel_url"),
         client_reference_id=params.get("client_reference_id"),
@@ -303,6 +303,17 @@ def _line(account: Account, asked: Any, mode: str, place: str) -> Object:
     }
 
 
+def _tax(params: dict[str, Any]) -> Object:
+    """Whether tax is asked for. Here nothing is ever taxed."""
+    is_asked = forms.boolean(forms.mapping(params, "automatic_tax"), "enabled")
+    return {
+        "enabled": is_asked,
+        "liability": {"type": "self"} if is_asked else None,
+        "provider": "stripe" if is_asked else None,
+        "status": "complete" if is_asked else None,
+    }
+
+
 def _address(params: dict[str, Any], name: str) -> str | None:
     """Where the browser is sent afterwards."""
     address: str | None = params.get(name) or None
@@ -344,7 +355,9 @@ OPERATIONS = {
         create,
         (
             "mode", "customer", "customer_email", "client_reference_id", "line_items",
-            "allow_promotion_codes", "discounts", "success_url", "cancel_url", "metadata",
+            "allow_promotion_codes",
+            "automatic_tax",
+            "customer_update", "discounts", "success_url", "cancel_url", "metadata",
             "subscription_data", "payment_intent_data", "expires_at",
         ),
     ),
