@@ -17,7 +17,7 @@ from tests.chaos.planting import copied_tree
 from tests.mutants.bugs import BUGS, Bug
 
 HOME = PRIVATE / "mutants"
-UP_TIMEOUT_S, RUN_TIMEOUT_S = 600, 300
+UP_TIMEOUT_S, RUN_TIMEOUT_S = 600, 900
 PASSED, FAILED = 0, 1
 LINE = "{:<26}{:<28}{:>8}  {}"
 

@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from contracts.credits.v1 import HoldExpired
+from contracts.credits.v1 import HoldExpired, HoldRefunded
 from contracts.uploads.v1 import PhotoDeleted
 from services.credits import consumers as credits_consumers
 from services.kit import bus, relay
@@ -272,6 +272,32 @@ async def test_a_hold_that_expired_ends_its_job(customer: Customer) -> None:
 
     shown = await customer.until(job_id, "failed", "completed")
     assert shown["problem"]["code"] == "hold-expired"
+
+
+async def test_a_result_that_its_owner_rejects_is_noted_for_review(customer: Customer) -> None:
+    job_id = await customer.order(await customer.add_photo(pictures.textured(*MASTER)))
+    await customer.until(job_id, "running")
+    for _ in range(2):
+        rejected = HoldRefunded(
+            job_id=job_id,
+            account_id=customer.account_id,
+            version=9,
+            amount=2,
+            available=10,
+            reason="likeness",
+        )
+        await customer.say(rejected, about=job_id)
+
+    async with asyncio.timeout(WITHIN_S):
+        while not (noted := await reviews_of(customer.engine)):
+            await asyncio.sleep(0.05)
+    assert noted == [(job_id, "likeness")]
+
+
+async def reviews_of(engine: AsyncEngine) -> list[tuple[UUID, str]]:
+    async with engine.connect() as connection:
+        found = await connection.execute(text("select job_id, reason from reviews"))
+        return [tuple(row) for row in found]
 
 
 async def test_a_deleted_photo_leaves_nothing_to_prepare(
