@@ -111,7 +111,6 @@ async def place(
                 job_id=job_id,
             )
             await say(connection, event, about=account_id)
-            await failpoints.reach("mid_hold")
             return "placed"
         case "same":
             return "same"

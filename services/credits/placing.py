@@ -53,13 +53,14 @@ class Placer:
             account_id=account_id, version=1, amount=amount, available=0, job_id=job_id
         )
         said = outbox.event(event, about=account_id)
-        if await self._together(Wanted(account_id, job_id, amount, reason, said)):
-            await failpoints.reach("mid_hold")
-            return "placed"
-        async with self._engine.begin() as connection:
-            return await holds.place(
-                connection, account_id=account_id, job_id=job_id, amount=amount, reason=reason
-            )
+        placed: Placed = "placed"
+        if not await self._together(Wanted(account_id, job_id, amount, reason, said)):
+            async with self._engine.begin() as connection:
+                placed = await holds.place(
+                    connection, account_id=account_id, job_id=job_id, amount=amount, reason=reason
+                )
+        await failpoints.reach("mid_hold")
+        return placed
 
     async def _place_together(self, wanted: Sequence[Wanted]) -> list[bool]:
         """Which of them were placed."""
