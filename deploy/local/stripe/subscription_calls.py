@@ -245,7 +245,7 @@ def _running(call: Call) -> Object:
     return subscription
 
 
-def _unpaid(card: Object) -> Exception:
+def _unpaid(card: Object) -> Refusal:
     known = cards.behaviour(card)
     if known.decline:
         return cards.declined(known)
