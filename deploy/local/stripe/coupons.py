@@ -149,6 +149,12 @@ def redeem(account: Account, source: Object, customer: str, **where: Any) -> Obj
     return discount
 
 
+def active(account: Account, subscription: Object, *, at: int) -> list[Object]:
+    """The discounts of a subscription that count for an invoice made then."""
+    found = [account.store.get(one) for one in subscription["discounts"]]
+    return [one for one in found if one and not is_over(account, one, at=at)]
+
+
 def is_over(account: Account, discount: Object, *, at: int) -> bool:
     """Whether a discount counts no more for an invoice made then."""
     coupon = account.get("coupon", discount["source"]["coupon"])
