@@ -80,6 +80,7 @@ async def _answer(request: Request, name: str, operation: Operation) -> Response
     if key and (known := _recall(account, key, asked)):
         return known
     _refuse_unknown(name, operation, params)
+    forms.refuse_misshapen(params)
     if key:
         _begin(account, key, asked)
     try:
