@@ -69,7 +69,8 @@ class Account:
         return body
 
     def get(self, kind: str, object_id: str, *, param: str = "id", status: int = 404) -> Object:
-        found = self.store.get(object_id)
+        # A form may have nested something where an id belongs.
+        found = self.store.get(object_id) if isinstance(object_id, str) else None
         if found is None or found["object"] != kind:
             raise missing(kind.rpartition(".")[2], object_id, param=param, status=status)
         return found

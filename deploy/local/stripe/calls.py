@@ -30,14 +30,14 @@ class Call:
     account: Account
     params: Params
     path: dict[str, str]
-    failures: list[Exception] = field(default_factory=list)
+    failures: list[Refusal] = field(default_factory=list)
 
     @property
     def id(self) -> str:
         """The object that the path names, the first one if it names two."""
         return next(iter(self.path.values()))
 
-    def fail(self, failure: Exception) -> None:
+    def fail(self, failure: Refusal) -> None:
         """Keep what was done, such as a payment that was declined, and tell the caller so."""
         self.failures.append(failure)
 
@@ -74,39 +74,38 @@ async def _answer(request: Request, name: str, operation: Operation) -> Response
     key = request.headers.get("idempotency-key") if request.method == "POST" else None
     if key and len(key) > KEY_LENGTH_MAX:
         raise Refusal(f"Idempotency keys have {KEY_LENGTH_MAX} characters at most.")
-    asked = _digest(name, request.url.path, text)
+    params = forms.parse(text)
+    asked = _digest(name, request.url.path, params)
     account: Account = request.app.state.account
     if key and (known := _recall(account, key, asked)):
         return known
-    params = forms.parse(text)
     _refuse_unknown(name, operation, params)
+    forms.refuse_misshapen(params)
     if key:
         _begin(account, key, asked)
     try:
         await asyncio.sleep(wanted.slowness())
-        status, body = _act(account, operation, params, dict(request.path_params))
+        with account.store.transaction():
+            status, body = _act(operation, Call(account, params, dict(request.path_params)))
+            if key:
+                _remember(account, key, asked, status, body)
     except BaseException as error:
         if key:
             _forget(account, key)
         if isinstance(error, Refusal) and key and error.has_begun:
             _remember(account, key, asked, error.status, json.dumps(error.body))
         raise
-    if key:
-        _remember(account, key, asked, status, body)
     wanted.lose_answer_if_due()
     return Response(body, status, media_type="application/json")
 
 
-def _act(
-    account: Account, operation: Operation, params: Params, path: dict[str, str]
-) -> tuple[int, str]:
-    paths = params.pop("expand", [])
-    call = Call(account, params, path)
-    with account.store.transaction():
-        body = operation.act(call)
-    if call.failures:
-        raise call.failures[0]
-    return 200, json.dumps(expand(account, shown(body), paths))
+def _act(operation: Operation, call: Call) -> tuple[int, str]:
+    """The operation's answer: an object, or a failure such as a decline, whose traces are kept."""
+    paths = call.params.pop("expand", [])
+    body = operation.act(call)
+    for failure in call.failures:
+        return failure.status, json.dumps(failure.body)
+    return 200, json.dumps(expand(call.account, shown(body), paths))
 
 
 def _require_key(request: Request) -> None:
@@ -138,8 +137,10 @@ def _refuse_unknown(name: str, operation: Operation, params: Params) -> None:
         raise Refusal(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
 
 
-def _digest(name: str, path: str, text: str) -> str:
-    return hashlib.sha256(f"{name}\n{path}\n{text}".encode()).hexdigest()
+def _digest(name: str, path: str, params: Params) -> str:
+    """The same parameters are the same in any order."""
+    plain = json.dumps(params, sort_keys=True)
+    return hashlib.sha256(f"{name}\n{path}\n{plain}".encode()).hexdigest()
 
 
 def _recall(account: Account, key: str, asked: str) -> Response | None:

@@ -105,7 +105,7 @@ def require_keepable(method: Object) -> None:
         raise declined(known)
 
 
-def declined(known: Behaviour, **details: object) -> Exception:
+def declined(known: Behaviour, **details: object) -> Refusal:
     assert known.decline
     more = {"decline_code": known.decline} if known.code == "card_declined" else {}
     return Refusal(

@@ -50,7 +50,7 @@ def create_price(call: Call) -> Object:
     account, params = call.account, call.params
     product = account.get("product", forms.require(params, "product"), param="product", status=400)
     currency = forms.require(params, "currency")
-    amount = forms.integer(params, "unit_amount")
+    amount = forms.integer(params, "unit_amount", least=0)
     if amount is None:
         raise missing_param("unit_amount")
     recurring = _recurring(params)
@@ -112,7 +112,7 @@ def _recurring(params: dict[str, Any]) -> Object | None:
                       param="recurring[interval]")  # fmt: skip
     return {
         "interval": interval,
-        "interval_count": forms.integer(given, "interval_count", 1),
+        "interval_count": forms.integer(given, "interval_count", 1, least=1),
         "meter": None,
         "usage_type": "licensed",
     }

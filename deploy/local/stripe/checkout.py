@@ -217,7 +217,7 @@ def _subscribe(
 
 def _begin(account: Account, session: Object, customer: Object) -> Object:
     line, data = session["line_items"]["data"][0], session["_subscription_data"]
-    days = forms.integer(data, "trial_period_days")
+    days = forms.integer(data, "trial_period_days", least=1)
     subscription = subscriptions.begin(
         account,
         customer,
@@ -287,7 +287,7 @@ def _line(account: Account, asked: Any, mode: str, place: str) -> Object:
     if not price["recurring"] and mode == "subscription":
         raise invalid("You must provide at least one recurring price in `subscription` mode when"
                       " using prices.")  # fmt: skip
-    quantity = forms.integer(asked, "quantity")
+    quantity = forms.integer(asked, "quantity", least=1)
     if quantity is None:
         raise missing_param(f"{place}[quantity]")
     return {

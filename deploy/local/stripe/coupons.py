@@ -11,24 +11,25 @@ from deploy.local.stripe.periods import next_end
 from deploy.local.stripe.reading import list_of, retrieve
 from deploy.local.stripe.store import Object
 
+PERCENT_MAX = 100
 DURATIONS = ("once", "repeating", "forever")
 
 
 def create(call: Call) -> Object:
     params = call.params
-    percent, amount = params.get("percent_off"), forms.integer(params, "amount_off")
+    percent, amount = _percent(params), forms.integer(params, "amount_off", least=1)
     if percent is None and amount is None:
         raise missing_param("percent_off")
     duration = params.get("duration", "once")
     if duration not in DURATIONS:
         raise invalid("Invalid duration", param="duration")
-    months = forms.integer(params, "duration_in_months")
+    months = forms.integer(params, "duration_in_months", least=1)
     if duration == "repeating" and months is None:
         raise missing_param("duration_in_months")
     made = call.account.new(
         "coupon",
         "coupon",
-        percent_off=float(percent) if percent else None,
+        percent_off=percent,
         amount_off=amount,
         currency=params.get("currency") if amount else None,
         duration=duration,
@@ -149,12 +150,30 @@ def redeem(account: Account, source: Object, customer: str, **where: Any) -> Obj
     return discount
 
 
+def active(account: Account, subscription: Object, *, at: int) -> list[Object]:
+    """The discounts of a subscription that count for an invoice made then."""
+    found = [account.store.get(one) for one in subscription["discounts"]]
+    return [one for one in found if one and not is_over(account, one, at=at)]
+
+
 def is_over(account: Account, discount: Object, *, at: int) -> bool:
     """Whether a discount counts no more for an invoice made then."""
     coupon = account.get("coupon", discount["source"]["coupon"])
     if coupon["duration"] == "once":
         return bool(discount.get("_is_used"))
     return discount["end"] is not None and discount["end"] <= at
+
+
+def _percent(params: dict[str, Any]) -> float | None:
+    if params.get("percent_off") in (None, ""):
+        return None
+    try:
+        percent = float(params["percent_off"])
+    except ValueError:
+        raise invalid("Invalid decimal", param="percent_off") from None
+    if not 0 < percent <= PERCENT_MAX:
+        raise invalid("Percentages are from 0.01 to 100.", param="percent_off")
+    return percent
 
 
 def _active_code(account: Account, code: str) -> Object | None:

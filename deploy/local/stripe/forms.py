@@ -10,6 +10,19 @@ FIELDS_MAX = 1_000
 DEPTH_MAX = 8
 NAME = re.compile(r"[^\[\]]+|\[[^\[\]]*\]")
 
+NESTED = frozenset(
+    {
+        "automatic_payment_methods", "business_profile", "created", "discounts", "evidence",
+        "expand", "features", "flow_data", "ids", "invoice_settings", "items", "line_items",
+        "lookup_keys", "metadata", "pause_collection", "payment", "payment_intent_data",
+        "promotion", "recurring", "subscription_data", "trial_settings", "types",
+    }
+)  # fmt: skip
+"""Parameters that are objects or lists; every other one is a plain value."""
+
+BOTH = frozenset({"created"})
+"""Some may be either."""
+
 Params = dict[str, Any]
 
 
@@ -28,22 +41,41 @@ def parse(text: str) -> Params:
     return {name: _with_lists(value) for name, value in tree.items()}
 
 
+def refuse_misshapen(params: Params) -> None:
+    """A plain value where an object belongs, or the other way round."""
+    for name, value in params.items():
+        is_plain = isinstance(value, str)
+        if name in BOTH or value == "" or is_plain == (name not in NESTED):
+            continue
+        wanted = "string" if name not in NESTED else "object"
+        raise Refusal(f"Invalid {wanted}: {str(value)[:100]}", param=name)
+
+
 def require(params: Params, name: str) -> Any:
     if params.get(name) in (None, "", [], {}):
         raise missing_param(name)
     return params[name]
 
 
-def integer(params: Params, name: str, default: int | None = None) -> int | None:
+def integer(
+    params: Params, name: str, default: int | None = None, *, least: int | None = None
+) -> int | None:
     value = params.get(name)
     if value in (None, ""):
         return default
     try:
-        return int(value)
+        number = int(value)
     except (TypeError, ValueError):
         raise invalid(
             f"Invalid integer: {value}", param=name, code="parameter_invalid_integer"
         ) from None
+    if least is not None and number < least:
+        raise invalid(
+            f"This value must be greater than or equal to {least}.",
+            param=name,
+            code="parameter_invalid_integer",
+        )
+    return number
 
 
 def boolean(params: Params, name: str, *, default: bool = False) -> bool:

@@ -229,11 +229,7 @@ def subscription_of(invoice: Object) -> str:
 def _put_lines(
     account: Account, invoice: Object, lines: Sequence[Object], subscription: Object
 ) -> None:
-    discounts = [
-        discount
-        for discount in map(account.store.get, subscription["discounts"])
-        if discount and not coupons.is_over(account, discount, at=invoice["created"])
-    ]
+    discounts = coupons.active(account, subscription, at=invoice["created"])
     taken = 0
     for discount in discounts:
         coupon = account.get("coupon", discount["source"]["coupon"])

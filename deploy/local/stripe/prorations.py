@@ -1,9 +1,10 @@
 """Another price in the middle of a period: what is left of the old one, and of the new one."""
 
 from fractions import Fraction
+from itertools import chain
 from typing import Literal
 
-from deploy.local.stripe import invoices, subscriptions
+from deploy.local.stripe import coupons, invoices, subscriptions
 from deploy.local.stripe.account import Account
 from deploy.local.stripe.errors import invalid
 from deploy.local.stripe.periods import next_end
@@ -39,9 +40,11 @@ def switch(
         }
     pending = list(subscription["_pending"])
     if behaviour != "none" and subscription["status"] != "trialing":
-        pending.append(_line(subscription, old, now, is_credit=True))
+        cost = _billed(account, subscription, old)
+        pending.append(_line(subscription, old, now, cost, is_credit=True))
         if not restarts:
-            pending.append(_line(subscription, new, now, is_credit=False))
+            cost = _discounted(account, subscription, new, now)
+            pending.append(_line(subscription, new, now, cost, is_credit=False))
     subscriptions.update(
         account,
         subscription,
@@ -72,11 +75,47 @@ def _interval(item: Object) -> tuple[str, int]:
     return recurring["interval"], recurring["interval_count"]
 
 
-def _line(subscription: Object, item: Object, now: int, *, is_credit: bool) -> Object:
+def _billed(account: Account, subscription: Object, item: Object) -> Fraction:
+    """What a whole period of an item costs at the rate it was last billed for, discounts off.
+
+    Nobody is given back what a coupon paid.
+    """
+    of_subscription = {"parent.subscription_details.subscription": subscription["id"]}
+    waiting = reversed(subscription["_pending"])
+    invoiced = (
+        line
+        for invoice in account.store.find("invoice", of_subscription)
+        for line in reversed(invoice["_lines"])
+    )
+    for line in chain(waiting, invoiced):
+        period, price = line["period"], line["pricing"]["price_details"]["price"]
+        if (price, period["end"]) != (item["price"]["id"], item["current_period_end"]):
+            continue
+        if line["amount"] > 0:
+            paid = line["amount"] - sum(one["amount"] for one in line["discount_amounts"])
+            return Fraction(paid * _length(item), period["end"] - period["start"])
+    return Fraction(item["price"]["unit_amount"] * item["quantity"])
+
+
+def _discounted(account: Account, subscription: Object, item: Object, now: int) -> Fraction:
+    """What a whole period of an item costs from now on, discounts off."""
+    cost = item["price"]["unit_amount"] * item["quantity"]
+    for discount in coupons.active(account, subscription, at=now):
+        coupon = account.get("coupon", discount["source"]["coupon"])
+        cost -= coupons.off(coupon, [cost])[0]
+    return Fraction(cost)
+
+
+def _length(item: Object) -> int:
+    return int(item["current_period_end"] - item["current_period_start"])
+
+
+def _line(
+    subscription: Object, item: Object, now: int, cost: Fraction, *, is_credit: bool
+) -> Object:
     price, quantity = item["price"], item["quantity"]
-    starts_at, ends_at = item["current_period_start"], item["current_period_end"]
-    share = Fraction(max(0, ends_at - now), ends_at - starts_at)
-    amount = round(price["unit_amount"] * quantity * share)
+    ends_at = item["current_period_end"]
+    amount = round(cost * Fraction(max(0, ends_at - now), _length(item)))
     word = "Unused" if is_credit else "Remaining"
     return invoices.line(
         price,

@@ -47,6 +47,8 @@ class Store:
         self.connection.execute("pragma journal_mode = wal")
         self.connection.execute("pragma synchronous = normal")
         self.connection.executescript(TABLES)
+        # A call that ran when the program was killed left nothing: it may be made again.
+        self.connection.execute("delete from keys where status is null")
 
     def close(self) -> None:
         self.connection.close()

@@ -44,7 +44,7 @@ def create(call: Call) -> Object:
         account,
         customer,
         price,
-        quantity=forms.integer(item, "quantity", 1) or 1,
+        quantity=forms.integer(item, "quantity", 1, least=1) or 1,
         trial_until=trial_until,
         discount=coupons.chosen(account, forms.sequence(params, "discounts")),
         method=method,
@@ -82,7 +82,7 @@ def update(call: Call) -> Object:
             if "price" in item
             else subscriptions.item_of(subscription)["price"],
             behaviour=params.get("proration_behavior", "create_prorations"),
-            quantity=forms.integer(item, "quantity"),
+            quantity=forms.integer(item, "quantity", least=1),
         )
     return account.get("subscription", subscription["id"])
 
@@ -226,7 +226,7 @@ def _method(account: Account, params: dict[str, Any], customer: Object) -> Objec
 
 def _trial_end(account: Account, params: dict[str, Any], customer: Object) -> int | None:
     now = account.now(customer["id"])
-    if days := forms.integer(params, "trial_period_days"):
+    if days := forms.integer(params, "trial_period_days", least=1):
         return now + days * DAY_S
     moment = forms.integer(params, "trial_end")
     if moment is not None and moment <= now:
@@ -245,7 +245,7 @@ def _running(call: Call) -> Object:
     return subscription
 
 
-def _unpaid(card: Object) -> Exception:
+def _unpaid(card: Object) -> Refusal:
     known = cards.behaviour(card)
     if known.decline:
         return cards.declined(known)
