@@ -36,6 +36,7 @@ SETTINGS = {
     "dispatcher": "services.processing.settings:DispatcherSettings",
     "billing": "services.billing.settings:HttpSettings",
     "billing-consumer": "services.billing.settings:ConsumerSettings",
+    "prices": "services.billing.settings:SyncSettings",
     "demo-plan": "services.kit.settings:ServiceSettings",
     "relay": "services.kit.relay:RelaySettings",
     "issuer": "deploy.local.issuer.settings:Settings",

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +9,6 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from deploy.local.places import ROOT
 from services.kit.client import ServiceClient
 from tests.conftest import State
 from tests.stripe.browser import Browser
@@ -63,20 +60,8 @@ class Rekindle:
             await client.close()
 
 
-@pytest.fixture(scope="module")
-def _prices(stack: State) -> None:
-    """Everything on offer has its price at the emulator, whoever put it there."""
-    subprocess.run(
-        [sys.executable, "-m", "services.billing", "sync-prices"],
-        cwd=ROOT,
-        env=stack["environments"]["billing"],
-        check=True,
-        capture_output=True,
-    )
-
-
 @pytest.fixture
-async def rekindle(stack: State, _prices: None) -> AsyncIterator[Rekindle]:
+async def rekindle(stack: State) -> AsyncIterator[Rekindle]:
     rekindle = Rekindle(stack)
     yield rekindle
     await rekindle.close()

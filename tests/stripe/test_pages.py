@@ -108,6 +108,23 @@ def test_a_page_that_was_paid_is_not_paid_again(own_shop: Shop, browser: Browser
     assert len(own_shop.api.charges.list().data) == 1
 
 
+def test_a_page_outlives_the_subscription_that_nobody_paid(
+    own_shop: Shop, browser: Browser, emulator: Emulator
+) -> None:
+    session = own_shop.session(own_shop.price(999).id, mode="subscription")
+    browser.pay(session.url, DECLINED)
+    seconds = int(23.5 * 3600)
+    httpx.post(f"{emulator.url}/__control/clock", json={"seconds": seconds}).raise_for_status()
+
+    browser.pay(session.url)
+
+    found = own_shop.api.checkout.sessions.retrieve(session.id, {"expand": ["subscription"]})
+    bought: Any = found.subscription
+    assert (found.payment_status, bought.status) == ("paid", "active")
+    invoices = own_shop.api.invoices.list({"customer": str(found.customer)}).data
+    assert [one.status for one in invoices] == ["paid", "void"]
+
+
 def test_an_expired_page_takes_no_money(own_shop: Shop, browser: Browser) -> None:
     session = own_shop.session(own_shop.price(interval=None).id, mode="payment")
     own_shop.api.checkout.sessions.expire(session.id)

@@ -1,6 +1,7 @@
 """Webhooks: signed as Stripe's library demands, tried again, and broken on request."""
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 import stripe
 
 from tests.stripe.conftest import SECRETS, Emulator, Mailbox, client_of, running
+from tests.stripe.shop import Shop
 
 TOLERANCE_S = 300
 
@@ -77,7 +79,7 @@ def test_webhooks_are_lost_and_doubled_when_that_is_asked_for(
 ) -> None:
     order(heard, lose_webhook=1)
     make_customers(heard, 1)
-    deadline_passes(heard)
+    until_all_are_sent(heard)
     order(heard, duplicate_webhook=1)
     second = make_customers(heard, 1)
 
@@ -97,6 +99,23 @@ def test_a_webhook_is_late_when_that_is_asked_for(heard: Emulator, mailbox: Mail
     assert sorted(customers_in(mailbox)) == sorted(first + second)
 
 
+def test_webhooks_come_backwards_when_that_is_asked_for(heard: Emulator, mailbox: Mailbox) -> None:
+    with client_of(heard.url) as client:
+        shop = Shop(client)
+        customer, price = shop.customer().id, shop.price().id
+        until_all_are_sent(heard)
+        mailbox.letters.clear()
+        order(heard, reorder_webhooks=1)
+
+        shop.subscribe(customer, price)
+
+        until_all_are_sent(heard)
+        told = [one.id for one in client.v1.events.list({"limit": len(mailbox.letters)}).data]
+    # A list is newest first, and so is what came.
+    assert len(told) > 5
+    assert [json.loads(body)["id"] for body, _ in mailbox.letters] == told
+
+
 def test_a_forged_webhook_does_not_verify(heard: Emulator, mailbox: Mailbox) -> None:
     order(heard, forge_webhook=1)
     make_customers(heard, 1)
@@ -112,9 +131,9 @@ def test_a_forged_webhook_does_not_verify(heard: Emulator, mailbox: Mailbox) -> 
     assert verdicts == ["forged", "signed"]
 
 
-def deadline_passes(emulator: Emulator) -> None:
+def until_all_are_sent(emulator: Emulator) -> None:
     """Wait until nothing waits to be sent."""
-    for _ in range(500):
-        if httpx.get(f"{emulator.url}/__control/deliveries").json()["waiting"] == 0:
-            return
-    pytest.fail("webhooks were still waiting")
+    deadline = time.monotonic() + 20
+    while httpx.get(f"{emulator.url}/__control/deliveries").json()["waiting"]:
+        assert time.monotonic() < deadline, "webhooks were still waiting"
+        time.sleep(0.02)

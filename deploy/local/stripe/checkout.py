@@ -201,9 +201,9 @@ def _subscribe(
     account: Account, session: Object, customer: Object, card: Object, *, has_agreed: bool
 ) -> Object | None:
     """Begin the subscription at the first try; other cards pay the same invoice."""
-    if session["_begun"]:
-        subscription = account.get("subscription", session["_begun"])
-    else:
+    subscription = account.store.get(session["_begun"]) if session["_begun"] else None
+    # One that waited too long for its first payment has expired; the page may still be open.
+    if subscription is None or subscription["status"] in subscriptions.ENDED:
         subscription = _begin(account, session, customer)
     subscriptions.settle(account, subscription, method=card, is_present=True, has_agreed=has_agreed)
     invoice = account.get("invoice", subscription["latest_invoice"])

@@ -26,9 +26,7 @@ def catch_up(account: Account, subscription: Object) -> None:
 
 
 def _period_is_over(account: Account, subscription: Object) -> None:
-    if subscription["cancel_at_period_end"]:
-        subscriptions.end(account, subscription, reason="cancellation_requested")
-    elif _has_no_card(account, subscription) and _end_behaviour(subscription) == "pause":
+    if _has_no_card(account, subscription) and _end_behaviour(subscription) == "pause":
         subscriptions.update(account, subscription, status="paused")
         account.tell("customer.subscription.paused", subscription)
     elif _has_no_card(account, subscription) and _end_behaviour(subscription) == "cancel":

@@ -70,11 +70,6 @@ class Sender:
     async def close(self) -> None:
         await self._client.aclose()
 
-    def waiting(self) -> int:
-        """Deliveries that are still to be made."""
-        row = self._account.store.connection.execute("select count(*) from deliveries").fetchone()
-        return int(row[0])
-
     def _due(self) -> list[Delivery]:
         return self._account.store.connection.execute(
             "select number, event_id, tries from deliveries where due <= ? order by number limit ?",
