@@ -29,7 +29,7 @@ def test_under_faults_nothing_is_lost_doubled_stuck_or_wrongly_charged() -> None
     assert verdict["settled_after_s"] is not None
     assert verdict["faults"] >= 50
     assert verdict["kinds"] >= 25
-    assert verdict["jobs_by_state"]["COMPLETED"] >= 10
+    assert verdict["jobs_by_state"]["COMPLETED"] >= 50
 
 
 def test_a_seed_replays_its_schedule() -> None:
