@@ -2,19 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Request
 
+from deploy.local.faults import refuse_strangers
 from deploy.local.runpod.endpoint import Endpoint
 from deploy.local.runpod.faults import Faults
 
-LOOPBACK = frozenset({"127.0.0.1", "::1"})
-
-router = APIRouter(prefix="/__faults", include_in_schema=False)
+router = APIRouter(
+    prefix="/__faults", include_in_schema=False, dependencies=[Depends(refuse_strangers)]
+)
 
 
 def _endpoint(request: Request) -> Endpoint:
-    if request.client is None or request.client.host not in LOOPBACK:
-        raise HTTPException(403, "faults are for this machine only")
     endpoint: Endpoint = request.app.state.endpoint
     return endpoint
 
@@ -43,5 +42,5 @@ async def read_runs(endpoint: LocalEndpoint) -> dict[str, dict[str, Any]]:
 
 @router.delete("")
 async def clear_faults(endpoint: LocalEndpoint) -> Faults:
-    endpoint.faults = Faults()
+    endpoint.faults.clear()
     return endpoint.faults

@@ -1,33 +1,13 @@
-"""Faults that a test may ask for: how often each is still to happen, or how often by chance.
+"""Faults that a test may ask RunPod's emulator for."""
 
-Chances come from the seed that was set with them: the same calls in the same order meet the same
-faults again.
-"""
+from pydantic import Field
 
-import random
-from typing import Annotated
+from deploy.local.faults import FaultsOnDemand, Seconds, Times
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
-
-TIMES_MAX = 1_000
-DELAY_SECONDS_MAX = 600.0
 ERROR_MAX = 2_000
 
-Times = Annotated[int, Field(ge=0, le=TIMES_MAX)]
-Seconds = Annotated[float, Field(ge=0, le=DELAY_SECONDS_MAX)]
-Chance = Annotated[float, Field(ge=0, le=1)]
 
-
-def _countable(chances: dict[str, float]) -> dict[str, float]:
-    counted = {name for name, given in Faults.model_fields.items() if given.annotation is int}
-    if strange := chances.keys() - (counted - {"seed"}):
-        raise ValueError(f"no faults that happen by chance: {sorted(strange)}")
-    return chances
-
-
-class Faults(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
-
+class Faults(FaultsOnDemand):
     lose_webhook: Times = 0  # a webhook is never sent
     duplicate_webhook: Times = 0  # a webhook is sent twice
     forge_webhook: Times = 0  # somebody else calls the address, unsigned, before RunPod does
@@ -49,27 +29,7 @@ class Faults(BaseModel):
     others_output: Times = 0  # a finished job's output is about another attempt
     delay_seconds: Seconds = 0.0  # every job waits so long
     expire_job: str | None = None  # this job is gone at once
-    seed: int = 0  # of the chances
-    chances: Annotated[dict[str, Chance], AfterValidator(_countable)] = Field(default_factory=dict)
-
-    _rng: random.Random = PrivateAttr(default_factory=random.Random)
-
-    def happens(self, fault: str) -> bool:
-        """Whether a fault is due now: a counted one is due once less then, or chance has it."""
-        left: int = getattr(self, fault)
-        if left > 0:
-            setattr(self, fault, left - 1)
-            return True
-        chance = self.chances.get(fault, 0.0)
-        return chance > 0 and self._rng.random() < chance
 
     def take_failure(self) -> str | None:
         failure, self.fail_next = self.fail_next, None
         return failure
-
-    def set(self, wanted: "Faults") -> None:
-        """Set what was named and leave the rest; chances begin anew from their seed."""
-        for name in wanted.model_fields_set:
-            setattr(self, name, getattr(wanted, name))
-        if wanted.model_fields_set & {"seed", "chances"}:
-            self._rng.seed(self.seed)
