@@ -1,15 +1,26 @@
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.billing import facts, plans, prices
 from services.billing.app import create_app
 from services.billing.stripe_client import Stripe
 from services.kit.db import create_engine
+from tests.billing.lives import Life, begun
 from tests.billing.places import NOBODY, SECRET, WEBHOOK_SECRETS, price_of
 from tests.billing.served import Served, served
+from tests.stripe.conftest import KEY, Emulator, running
+
+
+@pytest.fixture
+def logs() -> Iterator[list[Any]]:
+    """What is logged while it is in force, instead of being printed."""
+    with structlog.testing.capture_logs() as entries:
+        yield entries
 
 
 @pytest.fixture
@@ -34,6 +45,20 @@ def account() -> Iterator[Served]:
 @pytest.fixture
 async def stripe(account: Served) -> AsyncIterator[Stripe]:
     stripe = Stripe("sk_test_of_the_tests", base_url=account.url)
+    yield stripe
+    await stripe.close()
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """The Stripe of the local stack, with its pages, to itself."""
+    with running() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def emulated(emulator: Emulator) -> AsyncIterator[Stripe]:
+    stripe = Stripe(KEY, base_url=emulator.url)
     yield stripe
     await stripe.close()
 
@@ -86,3 +111,9 @@ async def priced(engine: AsyncEngine) -> AsyncEngine:
             ],
         )
     return engine
+
+
+@pytest.fixture
+async def life(priced: AsyncEngine) -> Life:
+    """A customer who has bought nothing yet."""
+    return await begun(priced)

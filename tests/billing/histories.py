@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.billing import calendar_months, customers, event_log, facts, plans
 from services.billing.acting import Actor
-from tests.billing.world import Contract, World
+from tests.billing.memory import Contract
+from tests.billing.world import World
 
 STEPS = 18
 DELAY_MAX = timedelta(days=3)

@@ -93,6 +93,11 @@ async def begun(engine: AsyncEngine) -> Life:
     return Life(engine, account_id, world, Post(engine, world, None))
 
 
+def words(said: list[Said], *wanted: str) -> list[Said]:
+    """Of what was said, what begins with one of these words."""
+    return [one for one in said if one[0] in wanted]
+
+
 def _short(event: dict[str, Any]) -> Said:
     word = WORDS[event["type"]]
     if word == "plan":

@@ -1,7 +1,7 @@
 """The Stripe in memory, over HTTP: so that the official library asks, and can be answered badly.
 
-It serves what billing calls and nothing else, and remembers idempotency keys as Stripe does. The
-emulator of the local stack serves more, with pages; both are asked by the same client.
+It serves what billing reads when it acts, and writes nothing: buying is tried at the emulator of
+the local stack, with the same client.
 """
 
 import asyncio
@@ -31,21 +31,9 @@ class Served:
 
     url: str
     worlds: dict[str, World] = field(default_factory=dict)
-    products: Known = field(default_factory=dict)
-    prices: Known = field(default_factory=dict)
-    sessions: Known = field(default_factory=dict)
-    portals: Known = field(default_factory=dict)
-    configurations: Known = field(default_factory=dict)
-    customers: Known = field(default_factory=dict)
-    written: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    """By idempotency key: what was asked, and what was answered."""
-
     asked: list[str] = field(default_factory=list)
     fails_with: list[int] = field(default_factory=list)
     """Status codes of the next answers."""
-
-    loses_answers: int = 0
-    """So many writes are done, and their answer is a 500."""
 
     hangs: bool = False
 
@@ -88,99 +76,17 @@ def _app(account: Served) -> Starlette:
             await asyncio.sleep(0.05)
         if account.fails_with:
             return _error(account.fails_with.pop(0), "busy")
-        if request.method == "POST":
-            return await _write(account, path, request)
         query = dict(parse_qsl(request.url.query))
         found = _read(account, path, query)
         return _error(404, "resource_missing") if found is None else JSONResponse(found)
 
-    return Starlette(routes=[Route("/v1/{path:path}", answer, methods=["GET", "POST"])])
+    return Starlette(routes=[Route("/v1/{path:path}", answer, methods=["GET"])])
 
 
-async def _write(account: Served, path: str, request: Request) -> Response:
-    key, body = request.headers.get("idempotency-key"), (await request.body()).decode()
-    if not key:
-        return _error(400, "a write without an idempotency key")
-    if key in account.written:
-        asked, made = account.written[key]
-        if asked != f"{path} {body}":
-            return _error(400, "idempotency_error")
-        return JSONResponse(made)
-    made = _make(account, path, dict(parse_qsl(body)))
-    account.written[key] = (f"{path} {body}", made)
-    if account.loses_answers:
-        account.loses_answers -= 1
-        return _error(500, "lost")
-    return JSONResponse(made)
-
-
-def _make(  # noqa: PLR0911  # a table of routes
-    account: Served, path: str, given: dict[str, str]
-) -> dict[str, Any]:
-    """Write one thing; what is not here is a mistake of the test's."""
-    parts = path.split("/")
-    number = len(account.written) + 1
-    if path == "customers":
-        name = f"cus_{number}"
-        account.customers[name] = {"id": name, "object": "customer"}
-        account.worlds[name] = World(name)
-        return account.customers[name]
-    if path == "checkout/sessions":
-        name = f"cs_{number}"
-        made = {"id": name, "object": "checkout.session", "url": f"{account.url}/pay/{name}"}
-        account.sessions[name] = {**made, "status": "open", "given": given}
-        return made
-    if parts[:2] == ["checkout", "sessions"] and parts[3:] == ["expire"]:
-        account.sessions[parts[2]]["status"] = "expired"
-        return {"id": parts[2], "object": "checkout.session"}
-    if path == "billing_portal/sessions":
-        made = {"id": f"bps_{number}", "object": "billing_portal.session"}
-        account.portals[made["id"]] = given
-        return {**made, "url": f"{account.url}/portal/{made['id']}"}
-    if parts[0] == "products":
-        name = given.get("id") or parts[1]
-        account.products[name] = {"id": name, "object": "product", "name": given["name"]}
-        return account.products[name]
-    if path == "prices":
-        return _price(account, f"price_{number}", given)
-    assert parts[:2] == ["billing_portal", "configurations"], path
-    name = parts[2] if len(parts) > 2 else f"bpc_{number}"
-    configuration = {"id": name, "object": "billing_portal.configuration", "given": given}
-    configuration["metadata"] = {"rekindle": given["metadata[rekindle]"]}
-    account.configurations[name] = configuration
-    return configuration
-
-
-def _price(account: Served, name: str, given: dict[str, str]) -> dict[str, Any]:
-    for other in account.prices.values():
-        if other["lookup_key"] == given["lookup_key"]:
-            assert given["transfer_lookup_key"] == "true"
-            other["lookup_key"] = None
-    interval = given.get("recurring[interval]")
-    account.prices[name] = {
-        "id": name,
-        "object": "price",
-        "active": True,
-        "lookup_key": given["lookup_key"],
-        "unit_amount": int(given["unit_amount"]),
-        "currency": given["currency"],
-        "recurring": {"interval": interval} if interval else None,
-        "product": given["product"],
-    }
-    return account.prices[name]
-
-
-def _read(  # noqa: PLR0911  # a table of routes
+def _read(  # a table of routes
     account: Served, path: str, query: dict[str, str]
 ) -> dict[str, Any] | None:
     parts = path.split("/")
-    if path == "prices":
-        keys = {value for name, value in query.items() if name.startswith("lookup_keys")}
-        return _list(p for p in account.prices.values() if p["lookup_key"] in keys)
-    if path == "billing_portal/configurations":
-        return _list(account.configurations.values())
-    if parts[0] == "products":
-        return account.products.get(parts[1])
     if path == "events":
         since = int(query["created[gte]"])
         happened = [world.raw(event) for world in account.worlds.values() for event in world.events]

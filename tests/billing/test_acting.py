@@ -4,13 +4,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,14 +20,10 @@ from tests.billing.places import SECRET
 from tests.billing.served import Served
 from tests.billing.world import World
 
+pytestmark = pytest.mark.usefixtures("logs")
+
 BURST, BURST_CUSTOMERS, BURST_WITHIN_S = 10_000, 40, 150
 KILLED_WITHIN_S = 60
-
-
-@pytest.fixture(autouse=True)
-def logs() -> Iterator[list[Any]]:
-    with structlog.testing.capture_logs() as entries:
-        yield entries
 
 
 @pytest.fixture

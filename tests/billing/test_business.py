@@ -15,8 +15,8 @@ from services.billing.business import DEFINITIONS, Figures
 from services.kit.client import Answer, ServiceClient
 from services.kit.identity import TokenSource
 from tests.billing.lives import Life, begun
+from tests.billing.memory import BEGINNING
 from tests.billing.places import NOBODY, SECRET
-from tests.billing.world import BEGINNING
 
 TOKENS = TokenSource(issuer="gateway", audience="billing", secret=SECRET)
 

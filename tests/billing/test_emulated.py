@@ -1,14 +1,11 @@
 """Billing against the emulator of the local stack: its pages are paid on, its events acted on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
-import structlog
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,35 +16,18 @@ from services.billing.price_sync import Sync
 from services.billing.reconciling import Reconciler
 from services.billing.stripe_client import Stripe
 from tests.stripe.browser import Browser
-from tests.stripe.conftest import KEY, Emulator, running
+from tests.stripe.conftest import Emulator
+
+pytestmark = pytest.mark.usefixtures("logs")
 
 ITEMS = list(plans.ITEMS.values())
 SOON = timedelta(minutes=10)
 
 
-@pytest.fixture(autouse=True)
-def logs() -> Iterator[list[Any]]:
-    with structlog.testing.capture_logs() as entries:
-        yield entries
-
-
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with running() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-async def stripe(emulator: Emulator) -> AsyncIterator[Stripe]:
-    stripe = Stripe(SecretStr(KEY).get_secret_value(), base_url=emulator.url)
-    yield stripe
-    await stripe.close()
-
-
-@pytest.fixture
-async def cashier(engine: AsyncEngine, stripe: Stripe) -> Cashier:
-    await Sync(stripe, is_dry_run=False).run(engine, ITEMS, return_url="http://127.0.0.1:9")
-    return Cashier(engine, stripe, public_url="http://127.0.0.1:9", automatic_tax=False)
+async def cashier(engine: AsyncEngine, emulated: Stripe) -> Cashier:
+    await Sync(emulated, is_dry_run=False).run(engine, ITEMS, return_url="http://127.0.0.1:9")
+    return Cashier(engine, emulated, public_url="http://127.0.0.1:9", automatic_tax=False)
 
 
 async def bought(cashier: Cashier, emulator: Emulator, account_id: UUID, key: str) -> None:

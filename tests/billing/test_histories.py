@@ -5,25 +5,19 @@ times, in any order, up to three days late.
 """
 
 import os
-from collections.abc import Iterator
 from random import Random
 
 import pytest
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.billing.histories import State, played
 from tests.billing.world import World
 
+pytestmark = pytest.mark.usefixtures("logs")
+
 HISTORIES = int(os.environ.get("REKINDLE_HISTORIES", "15"))
 FIRST_SEED = int(os.environ.get("REKINDLE_FIRST_SEED", "1"))
 TIMEOUT_S = 240 + 15 * HISTORIES
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with structlog.testing.capture_logs():
-        yield
 
 
 @pytest.mark.timeout(TIMEOUT_S)

@@ -1,13 +1,11 @@
 """A webhook that never came loses nothing: Stripe's own list of events is compared with ours."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,13 +18,9 @@ from tests.billing.served import Served
 from tests.billing.test_purchases import run
 from tests.billing.world import World
 
+pytestmark = pytest.mark.usefixtures("logs")
+
 A_WHILE = timedelta(minutes=10)
-
-
-@pytest.fixture(autouse=True)
-def logs() -> Iterator[list[Any]]:
-    with structlog.testing.capture_logs() as entries:
-        yield entries
 
 
 @pytest.fixture

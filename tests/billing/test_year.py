@@ -17,8 +17,9 @@ from services.billing.reconciling import Reconciler
 from services.billing.stripe_client import Stripe
 from tests.billing.histories import Post
 from tests.billing.lives import Life
+from tests.billing.memory import BEGINNING
 from tests.billing.served import Served
-from tests.billing.world import BEGINNING, World
+from tests.billing.world import World
 
 THE_END = datetime(2028, 1, 31, 13, tzinfo=UTC)
 """A year and an hour after the beginning: the first month of the second year has begun."""
