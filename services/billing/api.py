@@ -187,11 +187,11 @@ async def open_portal(
 
 
 @internal.get("/metrics/business")
-async def read_business(
-    request: Request, connection: Transaction, _: InternalCaller
-) -> business.Figures:
+async def read_business(request: Request, _: InternalCaller) -> business.Figures:
     """What operators want to know of the business, with the definition of each figure."""
-    return await business.figures(connection, request.app.state.credits, at=utc_now())
+    outstanding = await business.credits_outstanding(request.app.state.credits)
+    async with request.app.state.engine.begin() as connection:
+        return await business.figures(connection, outstanding=outstanding, at=utc_now())
 
 
 def _page(checkout: Checkout) -> CheckoutPage:

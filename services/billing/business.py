@@ -127,15 +127,26 @@ DEFINITIONS = {
 }
 
 
-async def figures(connection: Connection, credits_: ServiceClient, *, at: datetime) -> Figures:
-    """Every figure, as it is at this moment."""
+async def credits_outstanding(credits_: ServiceClient) -> int | None:
+    """What accounts have in all; None when credits does not say. Ask it before a transaction."""
+    try:
+        answer = await credits_.request("GET", "/internal/metrics/outstanding", account_id=None)
+    except Unavailable:
+        return None
+    if answer.status != OK:
+        return None
+    counted: int = json.loads(answer.body)["credits"]
+    return counted
+
+
+async def figures(connection: Connection, *, outstanding: int | None, at: datetime) -> Figures:
+    """Every figure, as it is at this moment, with so many credits not spent yet."""
     asked = {"at": at, "since": at - WINDOW}
     revenue, paying = await _row(connection, REVENUE, asked)
     lost_from, lost = await _row(connection, CHURN, asked)
     (mrr,) = await _row(connection, MRR, asked)
     money, sold = await _row(connection, WORTH, asked)
     counted = {row[0]: row[1] for row in await connection.execute(TIERS.query)}
-    outstanding = await _outstanding(credits_)
     return Figures(
         at=at,
         mrr_cents=_cents(mrr),
@@ -155,18 +166,6 @@ async def figures(connection: Connection, credits_: ServiceClient, *, at: dateti
 async def _row(connection: Connection, figure: Figure, asked: Mapping[str, Any]) -> Any:
     wanted = {name: value for name, value in asked.items() if f":{name}" in figure.query.text}
     return (await connection.execute(figure.query, wanted)).one()
-
-
-async def _outstanding(credits_: ServiceClient) -> int | None:
-    """What accounts have in all; None when credits does not say."""
-    try:
-        answer = await credits_.request("GET", "/internal/metrics/outstanding", account_id=None)
-    except Unavailable:
-        return None
-    if answer.status != OK:
-        return None
-    counted: int = json.loads(answer.body)["credits"]
-    return counted
 
 
 def _cents(value: Any) -> int:

@@ -33,6 +33,7 @@ _READ = sa.text(
 _ALL_DUE = sa.text(
     f"select id from accounts where {_IS_DUE} order by month_added limit :batch"  # noqa: S608
 )
+_OUTSTANDING = sa.text("select coalesce(sum(available + held + blocked), 0) from accounts")
 _TAKE_MONTH = sa.text(
     f"update accounts set month_added = {_MONTH} where id = :account_id and {_IS_DUE}"  # noqa: S608
     " returning month_added, credits_monthly"
@@ -65,6 +66,11 @@ async def read(connection: Connection, account_id: UUID, *, at: datetime | None 
         await bring_up_to_date(connection, account_id, at=at)
         row = (await connection.execute(_READ, asked)).one()
     return Account(*row[:-1])
+
+
+async def outstanding(connection: Connection) -> int:
+    """Credits that accounts have and have not spent, all of them together."""
+    return int(await connection.scalar(_OUTSTANDING))
 
 
 async def bring_up_to_date(

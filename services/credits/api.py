@@ -13,7 +13,7 @@ from contracts.message import Tier
 from services.credits import accounts, batches, exports, holds, ledger, refunds
 from services.credits.models import Kind
 from services.credits.placing import Placer
-from services.kit.http import AccountOfCaller, InvalidRequest, Transaction
+from services.kit.http import AccountOfCaller, InternalCaller, InvalidRequest, Transaction
 
 AMOUNT_MAX = 1_000_000_000
 REASON_LENGTH_MAX = 200
@@ -23,6 +23,7 @@ JOBS_PER_BATCH_MAX = 200
 CURSOR_LENGTH_MAX = 32
 
 router = APIRouter(prefix="/v1", tags=["credits"])
+internal = APIRouter(prefix="/internal", tags=["operators"])
 
 
 def _different(ids: list[UUID]) -> list[UUID]:
@@ -68,6 +69,10 @@ class Balance(BaseModel):
     plan: str
     tier: Tier
     credits_monthly: int
+
+
+class Outstanding(BaseModel):
+    credits: int
 
 
 class RejectResult(BaseModel):
@@ -205,6 +210,12 @@ async def export_receipts(
         next_cursor = _cursor(page[-1].version)
         headers["link"] = f'</v1/credits/receipts.csv?cursor={next_cursor}>; rel="next"'
     return Response(exports.as_csv(page), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@internal.get("/metrics/outstanding")
+async def read_outstanding(connection: Transaction, _: InternalCaller) -> Outstanding:
+    """What accounts have in all and have not spent: what the business still owes them."""
+    return Outstanding(credits=await accounts.outstanding(connection))
 
 
 def _cursor(version: int) -> str:

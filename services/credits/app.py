@@ -29,7 +29,7 @@ def create_app() -> FastAPI:
         "credits",
         version=settings.rekindle_version,
         engine=engine,
-        routers=[api.router],
+        routers=[api.router, api.internal],
         internal_secrets=settings.internal_secrets.get_secret_value().split(","),
     )
     app.state.placer = Placer(engine)

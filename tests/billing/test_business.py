@@ -1,7 +1,6 @@
 """Figures of the business on a seeded history, against figures computed by hand."""
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -12,23 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.billing import business, subscriptions
 from services.billing.business import DEFINITIONS, Figures
-from services.kit.client import Answer, ServiceClient
+from services.kit.client import ServiceClient
 from services.kit.identity import TokenSource
 from tests.billing.lives import Life, begun
 from tests.billing.memory import BEGINNING
 from tests.billing.places import NOBODY, SECRET
 
 TOKENS = TokenSource(issuer="gateway", audience="billing", secret=SECRET)
-
-
-class Credits:
-    """What credits says of everybody's balance: the far edge of these figures."""
-
-    def __init__(self, outstanding: int) -> None:
-        self._outstanding = outstanding
-
-    async def request(self, *_: Any, **__: Any) -> Any:
-        return Answer(200, {}, b'{"credits": %d}' % self._outstanding)
 
 
 async def seeded(engine: AsyncEngine) -> datetime:
@@ -59,8 +48,7 @@ async def seeded(engine: AsyncEngine) -> datetime:
 async def figures(priced: AsyncEngine) -> Figures:
     at = await seeded(priced)
     async with priced.begin() as connection:
-        credits_: Any = Credits(500)
-        return await business.figures(connection, credits_, at=at)
+        return await business.figures(connection, outstanding=500, at=at)
 
 
 async def test_recurring_revenue_is_what_running_plans_pay_a_month(figures: Figures) -> None:
@@ -94,10 +82,11 @@ async def test_the_liability_is_what_is_left_at_what_a_credit_was_sold_for(
 
 
 async def test_an_empty_book_has_figures_too(engine: AsyncEngine) -> None:
-    async with engine.begin() as connection:
-        alone = ServiceClient(NOBODY, caller="billing", service="credits", secret=SECRET)
-        found = await business.figures(connection, alone, at=BEGINNING)
+    alone = ServiceClient(NOBODY, caller="billing", service="credits", secret=SECRET)
+    outstanding = await business.credits_outstanding(alone)
     await alone.close()
+    async with engine.begin() as connection:
+        found = await business.figures(connection, outstanding=outstanding, at=BEGINNING)
 
     assert (found.mrr_cents, found.revenue_cents, found.paying_accounts) == (0, 0, 0)
     assert (found.arpu_cents, found.churn_percent) == (None, None)
@@ -122,8 +111,7 @@ async def test_money_taken_back_never_makes_revenue_negative(priced: AsyncEngine
         life.world.refund(intent, 10**9)
         await life.hear()
     async with priced.begin() as connection:
-        credits_: Any = Credits(0)
-        found = await business.figures(connection, credits_, at=life.world.now)
+        found = await business.figures(connection, outstanding=0, at=life.world.now)
         assert await connection.scalar(text("select count(*) from payments")) == 1
 
     assert (found.revenue_cents, found.paying_accounts) == (0, 0)

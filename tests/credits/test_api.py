@@ -296,3 +296,20 @@ async def test_the_balance_says_what_would_be_lost(
         (6, 4, 6),
         (3, 0, 0),
     ]
+
+
+async def test_operators_read_what_accounts_have_in_all(
+    client: httpx.AsyncClient, bank: Bank, called_for: Caller
+) -> None:
+    first, second = await bank.open_account(amount=10), await bank.open_account(amount=5)
+    await client.put(f"/v1/holds/{uuid4()}", json=HOLD, headers=called_for(first))
+    spent = uuid4()
+    await client.put(f"/v1/holds/{spent}", json=HOLD, headers=called_for(second))
+    await bank.capture(spent)
+
+    refused = await client.get("/internal/metrics/outstanding")
+    answer = await client.get("/internal/metrics/outstanding", headers=called_for(None))
+
+    assert refused.status_code == 401
+    # Held credits are not spent yet, captured ones are.
+    assert answer.json() == {"credits": 10 + (5 - 4)}
