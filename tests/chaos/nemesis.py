@@ -22,7 +22,7 @@ from deploy.local.home import Home
 from tests.chaos.cluster import Cluster
 from tests.chaos.disk import Disks
 from tests.chaos.links import Links
-from tests.chaos.schedule import NODES, RUNPOD_FAULTS, Fault
+from tests.chaos.schedule import NODES, RUNPOD_FAULTS, STRIPE_FAULTS, Fault
 
 FAILURES = {
     "fail infra": "infra",
@@ -35,6 +35,7 @@ ALARMING_BYTES = 100 * 1024 * 1024
 
 SLOW_S = (0.05, 0.3)
 LATE_S = 1.5
+STRIPE_SECONDS = {"late_seconds": 5.0, "slow_seconds": 2.0}
 JUMP_S = (30.0, 7_200.0)
 CALL_TIMEOUT_S = 5.0
 
@@ -101,6 +102,9 @@ class Nemesis:
                 await self._cluster.cut_off(fault.target, fault.lasts_s)
             case "runpod":
                 await self._trouble_runpod(rest)
+            case "stripe":
+                wanted = {rest: STRIPE_FAULTS[rest], **STRIPE_SECONDS}
+                await self._ask(f"{self._state()['stripe_url']}/__control/faults", wanted)
             case _ if rest == "link":
                 await self._trouble_link(verb, fault)
             case _:
@@ -186,8 +190,11 @@ class Nemesis:
             await self._ask_emulator({"no_workers": False, "delay_seconds": 0})
 
     async def _ask_emulator(self, trouble: dict[str, Any]) -> None:
+        await self._ask(f"{self._state()['runpod_url']}/__faults", trouble)
+
+    async def _ask(self, door: str, trouble: dict[str, Any]) -> None:
         async with httpx.AsyncClient(timeout=CALL_TIMEOUT_S, trust_env=False) as client:
-            answer = await client.post(f"{self._state()['runpod_url']}/__faults", json=trouble)
+            answer = await client.post(door, json=trouble)
             answer.raise_for_status()
 
     async def _any_run(self) -> str:

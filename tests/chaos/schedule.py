@@ -12,7 +12,7 @@ SERVICES = ("gateway", "uploads", "credits", "processing", "billing")
 CONSUMERS = tuple(f"{service}-consumer" for service in SERVICES)
 NODES = ("rabbitmq", "rabbitmq-2", "rabbitmq-3")
 DISKS = ("postgres", "s3", *NODES)
-LINKS = (*SERVICES, "postgres", "amqp", "s3", "runpod")
+LINKS = (*SERVICES, "postgres", "amqp", "s3", "runpod", "stripe")
 COPIES = 2
 
 SHORT_S, LONG_S = (0.5, 2.5), (2.0, 6.0)
@@ -37,6 +37,19 @@ RUNPOD_FAULTS = {
     "forget a run": 1,
 }
 """How often each happens once it is asked for."""
+
+STRIPE_FAULTS = {
+    "lose_webhook": 3,
+    "duplicate_webhook": 3,
+    "late_webhook": 3,
+    "reorder_webhooks": 3,
+    "forge_webhook": 2,
+    "answer_429": 3,
+    "answer_500": 3,
+    "fail_accepted": 2,
+    "slow_calls": 3,
+}
+"""Likewise; of `deploy/local/stripe/faults.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +95,8 @@ PROGRAMS = tuple(name for role, names in ROLES.items() if role != "worker" for n
 DECK = (
     *(Card(f"kill {role}", names, weight=3) for role, names in ROLES.items()),
     *(Card(f"freeze {role}", names, SHORT_S, weight=2) for role, names in ROLES.items()),
-    *(Card(f"kill {server}", [server]) for server in ("postgres", "s3")),
-    *(Card(f"freeze {server}", [server], SHORT_S) for server in ("postgres", "s3")),
+    *(Card(f"kill {server}", [server]) for server in ("postgres", "s3", "stripe")),
+    *(Card(f"freeze {server}", [server], SHORT_S) for server in ("postgres", "s3", "stripe")),
     Card("kill rabbitmq", NODES, weight=2),
     Card("kill cluster", ["cluster"]),
     Card("freeze rabbitmq", NODES, LONG_S),
@@ -101,6 +114,7 @@ DECK = (
     Card("no workers", ["runpod"], LONG_S),
     Card("late runs", ["runpod"], LONG_S),
     *(Card(f"runpod {fault}", ["runpod"]) for fault in RUNPOD_FAULTS),
+    *(Card(f"stripe {fault}", ["stripe"]) for fault in STRIPE_FAULTS),
 )
 
 
