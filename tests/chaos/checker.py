@@ -11,6 +11,7 @@ from typing import Any
 
 from services.billing.plans import FREE
 from services.billing.plans import PLANS as ON_OFFER
+from tests.chaos import money as moneys
 from tests.chaos import world as worlds
 from tests.chaos.history import Record, ServerError
 from tests.chaos.workload import PLANS
@@ -29,8 +30,11 @@ ENDINGS = {
     "FAILED": "processing.job.failed",
     "CANCELLED": "processing.job.cancelled",
 }
-TRANSIENT = ("too-many-requests", "request-in-flight", "unavailable")
+TRANSIENT = ("too-many-requests", "request-in-flight", "unavailable", "stripe-away")
 """Refusals that promise nothing about the next answer to the same request."""
+
+KEYED = {"order": "job", "batch": "batch", "checkout": "checkout"}
+"""Calls with an Idempotency-Key, and what each is answered with."""
 
 
 async def settle(stack: Stack, *, patience_s: float = STUCK_AFTER_S) -> bool:
@@ -69,6 +73,12 @@ def judge(world: World, records: Sequence[Record]) -> dict[str, list[str]]:
         "drift": list(world.drift),
         "unrefunded": wrongly_charged(world, ours),
         "granted": wrongly_granted(world, ours),
+        "sales": moneys.wrong_sales(world.money),
+        "clawbacks": [
+            *moneys.wrong_refunds(world.money),
+            *moneys.wrong_returns(world.money, records, _prices(world)),
+        ],
+        "behind": list(world.money.behind),
         "results": list(world.undecodable),
         "objects": wrong_objects(world),
         "feeds": wrong_feeds(world),
@@ -93,6 +103,7 @@ def lost(world: World, records: Sequence[Record]) -> list[str]:
             if world.photos.get(photo) != "deleted"
         ),
         *_short_batches(world),
+        *moneys.lost_purchases(world.money, told),
     ]
 
 
@@ -114,14 +125,16 @@ def doubled(world: World, records: Sequence[Record]) -> list[str]:
     """One key that led to two jobs or batches, by what was answered or by what is stored."""
     answered: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        if record.call in ("order", "batch") and record.outcome == "ok":
-            answered[record.facts["key"]].add(record.facts.get("job") or record.facts["batch"])
+        if record.call in KEYED and record.outcome == "ok":
+            answered[record.facts["key"]].add(record.facts[KEYED[record.call]])
     stored: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for job in world.jobs.values():
         if getattr(job, "batch_id", None) is None:
             stored["job", str(job.account_id), job.idempotency_key].add(str(job.id))
     for batch in world.batches.values():
         stored["batch", str(batch.account_id), batch.idempotency_key].add(str(batch.id))
+    for one in world.money.checkouts.values():
+        stored["checkout", str(one.account_id), one.idempotency_key].add(str(one.id))
     return [
         *(f"key {key} was answered with {ids}" for key, ids in answered.items() if len(ids) > 1),
         *(f"key {key} made {ids}" for key, ids in stored.items() if len(ids) > 1),
@@ -159,7 +172,7 @@ def disagreeing(world: World, records: Sequence[Record]) -> list[str]:
     said: dict[str, set[str]] = defaultdict(set)
     refused: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        if record.call not in ("order", "batch"):
+        if record.call not in KEYED:
             continue
         if record.outcome == "ok" and "said" in record.facts:
             said[record.facts["key"]].add(record.facts["said"])
@@ -312,3 +325,7 @@ def _short_batches(world: World) -> list[str]:
 
 def _state(world: World, job_id: str) -> str:
     return str(world.jobs[job_id].state)
+
+
+def _prices(world: World) -> dict[str, int]:
+    return {job_id: job.price for job_id, job in world.jobs.items()}

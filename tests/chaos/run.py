@@ -18,7 +18,7 @@ import uvloop
 
 from deploy.local.home import Home
 from deploy.local.places import PRIVATE
-from tests.chaos import checker, listening, schedule, timeline
+from tests.chaos import checker, listening, schedule, stripe_books, timeline
 from tests.chaos import world as worlds
 from tests.chaos.disk import Disks, open_disks
 from tests.chaos.history import History
@@ -33,6 +33,8 @@ from tests.journeys import people
 FOLDER = PRIVATE / "chaos"
 CALM_FIRST_S = 2.0
 SIGN_UPS_AT_ONCE = 4
+SUBSCRIBES_EVERY = 4
+"""Of the users; the others are given a plan when they run out of credits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ async def _play(
                 async with asyncio.timeout(scale.patience_s):
                     await asyncio.gather(*living)
         quiet_from_s = history.now_s()
+        await stripe_books.calm_down(stack)
+        await stripe_books.catch_up(stack)
         if await checker.settle(stack, patience_s=scale.patience_s):
             played.settled_after_s = round(history.now_s() - quiet_from_s, 1)
         for one in played.listeners:
@@ -168,6 +172,7 @@ async def _users(
             random.Random(f"{seed}/{number}"),
             billing,
             photos_min=scale.photos_min,
+            subscribes=number % SUBSCRIBES_EVERY == 1,
         )
         for number in range(scale.users)
     ]
@@ -209,6 +214,9 @@ def _verdict(
         "jobs": sum(job.state != "REJECTED" for job in world.jobs.values()),
         "jobs_by_state": dict(sorted(Counter(job.state for job in world.jobs.values()).items())),
         "batches": len(world.batches),
+        "purchases": len(world.money.sales),
+        "refunds": world.money.refunds_kept,
+        "returns": len(world.money.returned),
         "faults": len(nemesis.strikes),
         "kinds": len(nemesis.by_kind),
         "faults_by_kind": nemesis.by_kind,

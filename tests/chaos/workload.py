@@ -1,5 +1,5 @@
 """Seeded users: they upload, order alone and in batches, order again with the same key, cancel,
-delete, look, fetch results, and send nonsense. Every answer is written down.
+delete, look, fetch results, reject some, buy, and send nonsense. Every answer is written down.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from sdk.rekindle.models import Batch, Job
 from sdk.rekindle.problems import RekindleError, RekindleProblem
 from services.billing import subscriptions
 from tests.chaos.history import History
+from tests.chaos.purchases import Shopper
 from tests.journeys import people, photos
 
 PLANS = ("forever", "cherish")
@@ -36,6 +37,7 @@ PHOTOS_MIN, PHOTOS_MAX = 3, 12
 BATCH_PHOTOS = (3, 12)
 UNDONE_MAX = 16
 CANCELLED = 0.08
+REASONS = ("likeness", "colours", "damage", "other")
 ACTS = {
     "order": 34,
     "batch": 14,
@@ -43,6 +45,10 @@ ACTS = {
     "look": 20,
     "upload": 4,
     "fetch": 5,
+    "buy": 6,
+    "buy again": 3,
+    "refund": 4,
+    "return": 3,
     "delete": 1,
     "nonsense": 4,
 }
@@ -71,9 +77,10 @@ class User:
         billing: AsyncEngine,
         *,
         photos_min: int = PHOTOS_MIN,
+        subscribes: bool = False,
     ) -> None:
         self._stack, self._history, self._rng, self._billing = stack, history, rng, billing
-        self._photos_min = photos_min
+        self._photos_min, self._subscribes = photos_min, subscribes
         self._photos: list[UUID] = []
         self._orders: list[Ordered] = []
         self._undone: list[UUID] = []
@@ -90,9 +97,15 @@ class User:
         await self.client.credits.balance()
         async with self._billing.begin() as connection:
             await subscriptions.open_free(connection, UUID(self.account))
-        await self._change_plan()
+        self._shopper = Shopper(
+            self._stack, self.client, self._rng, self._recorded, subscribes=self._subscribes
+        )
+        if not self._subscribes:
+            await self._change_plan()
 
     async def live(self, folder: Path, stop: asyncio.Event) -> None:
+        if self._subscribes:
+            await self._shopper.buy()
         while not stop.is_set():
             await self._act(folder)
             pause_s = WAITING_S if len(self._undone) >= UNDONE_MAX else PAUSE_S
@@ -111,6 +124,10 @@ class User:
             "look": self._look,
             "upload": lambda: self._upload(folder),
             "fetch": lambda: self._fetch(folder),
+            "buy": self._shopper.buy,
+            "buy again": self._shopper.ask_again,
+            "refund": self._shopper.is_given_back,
+            "return": self._return,
             "delete": self._delete,
             "nonsense": self._send_nonsense,
         }
@@ -204,6 +221,19 @@ class User:
             await self._recorded("fetch", self.client.jobs.download(job, path), job=str(job.id))
             path.unlink(missing_ok=True)
 
+    async def _return(self) -> None:
+        """Reject a result; its credits come back, some times a month."""
+        if self._done:
+            job = str(self._rng.choice(self._done))
+            await self._recorded(
+                "return",
+                self.client._transport.request(
+                    "POST", f"/v1/jobs/{job}/refund", body={"reason": self._rng.choice(REASONS)}
+                ),
+                lambda _: {"returned": job},
+                job=job,
+            )
+
     async def _delete(self) -> None:
         if len(self._photos) > self._photos_min:
             photo = self._photos.pop(self._rng.randrange(len(self._photos)))
@@ -213,8 +243,12 @@ class User:
         nonsense = self._rng.choice(["resurrect", "restore"])
         await self._recorded("nonsense", self.client.jobs.create(nonsense, [uuid4()]))
 
+    async def _pay(self) -> None:
+        """The credits have run out: more are bought, or given."""
+        await (self._shopper.buy() if self._subscribes else self._change_plan())
+
     async def _change_plan(self) -> None:
-        """Someone pays: the credits of another period. At the operator's door, past the API."""
+        """The credits of another period, as a gift. At the operator's door, past the API."""
         since_s = self._history.now_s()
         plan = PLANS[self._plans % len(PLANS)]
         try:
@@ -232,6 +266,7 @@ class User:
         call: str,
         asking: Awaitable[Answer],
         facts_of: Callable[[Answer], dict[str, str]] = lambda _: {},
+        /,
         **facts: str,
     ) -> Answer | None:
         """The answer, written down; None when it was a refusal, or none came."""
@@ -241,7 +276,7 @@ class User:
         except RekindleProblem as problem:
             self._record(call, "refused", since_s, code=problem.code, **facts)
             if problem.code == "insufficient-credits":
-                await self._change_plan()
+                await self._pay()
         except (RekindleError, httpx.HTTPError, OSError) as error:
             self._record(call, "unknown", since_s, error=repr(error)[:200], **facts)
         else:

@@ -21,6 +21,8 @@ from sqlalchemy import Row, text
 from deploy.local.places import DEFINITIONS
 from services.kit.storage import NoSuchObject, Storage, StorageSettings, open_storage
 from services.uploads.photos import SWEEP_AFTER
+from tests.chaos import money as moneys
+from tests.chaos.money import Money
 from tests.chaos.schedule import SERVICES
 from tests.chaos.workload import decodes
 from tests.journeys import people
@@ -40,12 +42,23 @@ UNDER_WAY = {
     ),
     "credits": ("select count(*) from holds where state = 'held'",),
     "uploads": ("select count(*) from photos where state = 'accepted'",),
+    "billing": ("select count(*) from stripe_events where state = 'stored'",),
 }
 _CAPTURED = """
     select account_id, sum(amount) as amount from movements where kind = 'capture' group by 1
 """
 _GRANTED = """
-    select account_id, sum(amount) as amount from movements where kind = 'grant' group by 1
+    select account_id, sum(amount) as amount from movements
+    where kind = 'grant' and cause !~ '^(topup|sub|upgrade):' group by 1
+"""
+"""What was bought is judged apart."""
+
+_PLANS = """
+    select account_id, version - 1 from subscriptions
+    where not exists (
+        select from stripe_subscriptions paid where paid.account_id = subscriptions.account_id
+    )
+    union select account_id, 0 from stripe_subscriptions
 """
 Stack = Mapping[str, Any]
 
@@ -62,7 +75,7 @@ class World:
     attempts: Sequence[Any] = ()
     granted: dict[str, int] = field(default_factory=dict)
     plans: dict[str, int] = field(default_factory=dict)
-    """How often each account's plan was changed."""
+    """How often each account was given a plan; those that subscribe are given none."""
 
     feeds: dict[str, Sequence[Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
@@ -77,6 +90,7 @@ class World:
 
     parked: Sequence[str] = ()
     drift: Sequence[str] = ()
+    money: Money = field(default_factory=Money)
 
 
 async def under_way(stack: Stack) -> int:
@@ -97,7 +111,8 @@ async def look(stack: Stack) -> World:
     photos = await _rows(stack, "uploads", "select * from photos")
     leftovers = await _rows(stack, "uploads", "select key from leftovers")
     accounts = await _rows(stack, "credits", "select id, held from accounts")
-    plans = await _rows(stack, "billing", "select account_id, version - 1 from subscriptions")
+    plans = await _rows(stack, "billing", _PLANS)
+    money = await moneys.look(stack, _rows)
     objects, open_uploads = await _bucket(stack)
     awaited = {f"originals/{p.account_id}/{p.id}" for p in photos if p.state == "begun"}
     # What was replaced may be there until it is removed.
@@ -120,8 +135,9 @@ async def look(stack: Stack) -> World:
         undecodable=await _undecodable(stack, jobs),
         runs=await _runs(stack),
         waiting=await _waiting(stack),
-        parked=await _parked(stack),
+        parked=[*await _parked(stack), *money.parked],
         drift=await _drift(stack),
+        money=money,
     )
 
 
