@@ -8,6 +8,7 @@ common is no anomaly in itself. Prints a table; exit code 1 when a bug was not f
 
 import sys
 
+from tests.chaos import planted_money
 from tests.chaos.planting import Bug, Edit, look_for
 
 LINE = "{:<26}{:<26}{:>8}{:>7}  {}"
@@ -53,7 +54,7 @@ BUGS = (
             *("runpod truncate_answer", "runpod lose_webhook", "runpod unknown_state"),
             *("kill consumer@processing-consumer", "kill service@credits", "kill relay"),
             *("close connections", "cut link@amqp", "cut link@gateway", "cut sessions"),
-            "late runs",
+            *("late runs", "stripe lose_webhook", "stripe duplicate_webhook"),
         ),
         patience_s=45.0,
     ),
@@ -340,6 +341,7 @@ BUGS = (
         ),
         bites=("bare_errors",),
     ),
+    *planted_money.BUGS,
 )
 
 

@@ -18,8 +18,9 @@ from services.billing import plans
 from tests.chaos import stripe_books
 
 GOOD_CARD = "4242424242424242"
-ABANDONED = 0.1
-"""Of the pages: nobody pays on them, or not before the same page is asked for again."""
+ABANDONED, ASKED_TWICE, REGRETTED = 0.1, 0.3, 0.2
+"""Of the pages: left, and perhaps paid for when they are asked for again; asked for twice at once;
+paid for, and given back before anybody was told of the payment."""
 
 PAYS_WITH: tuple[tuple[dict[str, str], int], ...] = (
     ({"number": GOOD_CARD}, 20),
@@ -94,17 +95,16 @@ class Shopper:
         wish = self._new_wish()
         self._wishes.append(wish)
         page = await self._ask(wish)
-        if page and page["url"] and self._rng.random() >= ABANDONED:
-            await self._pay(wish, page)
+        if self._rng.random() < ASKED_TWICE:
+            page = await self._ask(wish) or page
+        await self._perhaps_pay(wish, page)
 
     async def ask_again(self) -> None:
         """Ask for a page as before; if nobody has paid on it, perhaps somebody does now."""
         if not self._wishes:
             return
         wish = self._rng.choice(self._wishes)
-        page = await self._ask(wish)
-        if page and page["url"] and self._rng.random() >= ABANDONED:
-            await self._pay(wish, page)
+        await self._perhaps_pay(wish, await self._ask(wish))
 
     async def is_given_back(self) -> None:
         """An operator gives back a payment of this user's, or a part of it; some of it fails."""
@@ -130,6 +130,13 @@ class Shopper:
             "POST", "/v1/checkout", body=wish.body, headers=headers
         )
         return answer.json()
+
+    async def _perhaps_pay(self, wish: Wish, page: Any) -> None:
+        if not page or not page["url"] or self._rng.random() < ABANDONED:
+            return
+        await self._pay(wish, page)
+        if self._rng.random() < REGRETTED:
+            await self.is_given_back()
 
     async def _pay(self, wish: Wish, page: Mapping[str, str]) -> None:
         session = urlsplit(page["url"]).path.rpartition("/")[2]
