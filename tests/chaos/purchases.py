@@ -161,10 +161,11 @@ class Shopper:
             if self._rng.random() < IN_PART:
                 wanted["amount"] = self._rng.randint(1, session["amount_total"])
             if self._rng.random() < FAILS:
-                made = await stripe.post("/__control/refund", json={**wanted, "fails": True})
+                wanted["fails"] = True
+                made = await stripe_books.ask(stripe, "POST", "/__control/refund", json=wanted)
             else:
-                made = await stripe.post("/v1/refunds", data=wanted)
-            return str(made.raise_for_status().json()["id"])
+                made = await stripe_books.ask(stripe, "POST", "/v1/refunds", data=wanted)
+            return str(made["id"])
 
 
 def _said(page: Any) -> dict[str, str]:

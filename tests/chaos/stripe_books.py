@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import structlog
@@ -22,7 +23,7 @@ TRUSTED = httpx.create_ssl_context(trust_env=False)
 
 PAGE = 100
 CALL_TIMEOUT_S = 10.0
-TRIES, PAUSE_S = 40, 0.5
+TRIES, CALL_TRIES, PAUSE_S = 40, 8, 0.5
 SETTLES_WITHIN_S = 15.0
 CREDITS = {
     **{("payment", top_up.price_cents): top_up.credits for top_up in plans.TOP_UPS},
@@ -84,7 +85,18 @@ async def door(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def get(stripe: httpx.AsyncClient, path: str, **params: Any) -> Any:
-    return (await stripe.get(path, params=params)).raise_for_status().json()
+    return await ask(stripe, "GET", path, params=params)
+
+
+async def ask(stripe: httpx.AsyncClient, method: str, path: str, **sent: Any) -> Any:
+    """An answer; what Stripe is too busy or too ill for is asked again, as its library does."""
+    headers = {"idempotency-key": str(uuid4())} if method == "POST" else {}
+    for _ in range(CALL_TRIES):
+        answer = await stripe.request(method, path, headers=headers, **sent)
+        if answer.status_code < httpx.codes.TOO_MANY_REQUESTS:
+            break
+        await asyncio.sleep(PAUSE_S)
+    return answer.raise_for_status().json()
 
 
 async def intent_of(stripe: httpx.AsyncClient, session: Mapping[str, Any]) -> str:
