@@ -46,6 +46,7 @@ STRIPE_FAULTS = {
     "forge_webhook": 2,
     "answer_429": 3,
     "answer_500": 3,
+    "answer_503": 3,
     "fail_accepted": 2,
     "slow_calls": 3,
 }
