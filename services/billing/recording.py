@@ -126,7 +126,9 @@ async def _session(
     session = paid.session
     _require_owner(leased, session.customer)
     is_paid = session.status == "complete" and session.payment_status in PAID
-    await _settle_checkout(connection, session, is_paid=is_paid)
+    is_on_its_way = paid.money is not None and paid.money.intent.status == "processing"
+    if not is_on_its_way:
+        await _settle_checkout(connection, session, is_paid=is_paid)
     if session.mode != "payment" or not is_paid:
         return
     _require_currency(session.currency)

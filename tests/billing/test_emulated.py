@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -58,6 +59,12 @@ async def told(engine: AsyncEngine) -> list[tuple[str, int]]:
         return [(row.kind, row.amount) for row in rows]
 
 
+async def states(engine: AsyncEngine) -> list[str]:
+    """Of the checkouts."""
+    async with engine.connect() as connection:
+        return list(await connection.scalars(text("select state from checkouts")))
+
+
 async def untreated(engine: AsyncEngine) -> list[str]:
     query = (
         "select type || ': ' || coalesce(note, '') from stripe_events where state = any(:states)"
@@ -90,6 +97,30 @@ async def test_what_is_paid_on_the_page_arrives_as_credits_and_goes_back_with_it
 
     assert await told(cashier.engine) == [("grant", 30), ("revoke", 10)]
     assert await untreated(cashier.engine) == []
+
+
+@pytest.mark.parametrize(
+    ("way", "outcome", "given"),
+    [("debit", "paid", [("grant", 30)]), ("failing_debit", "failed", [])],
+)
+async def test_a_purchase_has_not_failed_while_its_money_is_on_its_way(
+    cashier: Cashier, emulator: Emulator, way: str, outcome: str, given: list[tuple[str, int]]
+) -> None:
+    page = await cashier.sell(uuid4(), "rekindle_top_up_30", key=str(uuid4()))
+    assert page.url
+    browser = Browser(emulator.url)
+    await asyncio.to_thread(browser.send, page.url, do=way)
+    browser.close()
+    await acted(cashier)
+    meanwhile = await states(cashier.engine)
+
+    async with httpx.AsyncClient(base_url=emulator.url, trust_env=False) as web:
+        later = await web.post("/__control/clock", json={"seconds": 60})
+        later.raise_for_status()
+    await acted(cashier)
+
+    assert (meanwhile, await states(cashier.engine)) == (["open"], [outcome])
+    assert await told(cashier.engine) == given
 
 
 async def test_a_plan_is_bought_upgraded_and_cancelled(
