@@ -78,6 +78,7 @@ BUGS = (
             ),
         ),
         bites=("doubled", "disagreeing"),
+        faults=("late runs",),
     ),
 )
 """Some bite by what Stripe says only: our books agree with one another."""
