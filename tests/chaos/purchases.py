@@ -18,7 +18,7 @@ from services.billing import plans
 from tests.chaos import stripe_books
 
 GOOD_CARD = "4242424242424242"
-ABANDONED, ASKED_TWICE, REGRETTED = 0.1, 0.3, 0.2
+ABANDONED, ASKED_TWICE, REGRETTED = 0.1, 0.5, 0.2
 """Of the pages: left, and perhaps paid for when they are asked for again; asked for twice at once;
 paid for, and given back before anybody was told of the payment."""
 
