@@ -46,6 +46,7 @@ MESSAGES: tuple[type[Message], ...] = (
     billing.CreditsRestored,
     billing.CreditsBlocked,
     billing.CreditsUnblocked,
+    billing.PaymentMissed,
     billing.SubscriptionEnded,
 )
 
@@ -96,6 +97,7 @@ EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
         credits_.HoldExpired,
         credits_.HoldRefunded,
         billing.PlanChanged,
+        billing.PaymentMissed,
     ),
 }
 """The broker's bindings say the same; a test keeps them equal."""

@@ -57,6 +57,7 @@ SHOWN: dict[type[Message], tuple[str, ...]] = {
     credits_.HoldExpired: _HOLD,
     credits_.HoldRefunded: (*_HOLD, "reason"),
     billing.PlanChanged: ("version", "plan", "tier", "credits_monthly"),
+    billing.PaymentMissed: ("plan", "reason", "detail"),
 }
 
 # Counters are locked in one order, so that two writers of the same accounts cannot wait for each
