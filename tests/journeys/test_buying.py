@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from sdk.rekindle import FeedEvent, Rekindle
 from sdk.rekindle.tokens import TokenStore
 from tests.journeys import people
 from tests.sdk.scripted import measured
@@ -126,3 +128,58 @@ async def test_what_is_not_on_sale_is_refused_before_anything_is_begun(newcomer:
             _, refusal = await process.communicate()
         assert process.returncode == 1
         assert b"is not on sale" in refusal
+
+
+async def test_a_disputed_payment_is_told_in_the_feed_until_it_is_lost(
+    stack: State, newcomer: Newcomer
+) -> None:
+    async with await people.new_user(stack) as user, control(stack) as web:
+        assert (await user.credits.balance()).available == 3  # the month's come with being read
+        checkout = await user.purchases.top_up(10)
+        assert checkout.url
+        await asyncio.to_thread(newcomer.browser.pay, checkout.url)
+        await user.purchases.wait(checkout, timeout_s=SECONDS_MAX)
+        session = await web.get(f"/v1/checkout/sessions/{checkout.url.rpartition('/')[2]}")
+        wish = {"payment_intent": session.json()["payment_intent"]}
+        told = asyncio.create_task(_told(user, until="credits.balance.revoked"))
+        dispute = (await web.post("/__control/dispute", json=wish)).json()["id"]
+        async with asyncio.timeout(SECONDS_MAX):
+            while (await user.credits.balance()).blocked == 0:
+                await asyncio.sleep(0.1)
+        await web.post("/__control/decide", json={"dispute": dispute, "outcome": "lost"})
+        async with asyncio.timeout(SECONDS_MAX):
+            feed = await told
+
+    assert [(one.type, one.data["amount"], one.data["available"]) for one in feed] == [
+        ("credits.balance.granted", 10, 13),
+        ("credits.balance.blocked", 10, 3),
+        ("credits.balance.unblocked", 10, 13),
+        ("credits.balance.revoked", 10, 3),
+    ]
+    assert [one.data["reason"] for one in feed] == [
+        "Bought: 10 credits",
+        "Blocked: a payment is disputed",
+        "No longer blocked",
+        "Taken back: the dispute was lost",
+    ]
+
+
+def control(stack: State) -> httpx.AsyncClient:
+    """The emulator, asked as its operator."""
+    key = stack["environments"]["billing"]["STRIPE_API_KEY"]
+    return httpx.AsyncClient(
+        base_url=stack["stripe_url"],
+        headers={"Authorization": f"Bearer {key}"},
+        trust_env=False,
+    )
+
+
+async def _told(user: Rekindle, *, until: str) -> list[FeedEvent]:
+    """What the feed says of a purchase, from its grant up to an event of this type."""
+    feed: list[FeedEvent] = []
+    async for event in user.events(after=0):
+        if feed or event.data.get("reason") == "Bought: 10 credits":
+            feed.append(event)
+        if event.type == until:
+            break
+    return feed
