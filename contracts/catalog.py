@@ -34,6 +34,13 @@ MESSAGES: tuple[type[Message], ...] = (
     processing.BudgetPaused,
     processing.BudgetResumed,
     credits_.BalanceGranted,
+    credits_.BalanceRevoked,
+    credits_.BalanceRestored,
+    credits_.BalanceOwed,
+    credits_.BalanceRepaid,
+    credits_.BalanceBlocked,
+    credits_.BalanceUnblocked,
+    credits_.BalanceForfeited,
     credits_.HoldPlaced,
     credits_.BatchPlaced,
     credits_.HoldCaptured,
@@ -46,6 +53,7 @@ MESSAGES: tuple[type[Message], ...] = (
     billing.CreditsRestored,
     billing.CreditsBlocked,
     billing.CreditsUnblocked,
+    billing.PaymentMissed,
     billing.SubscriptionEnded,
 )
 
@@ -89,6 +97,13 @@ EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
         processing.AccountPaused,
         processing.AccountResumed,
         credits_.BalanceGranted,
+        credits_.BalanceRevoked,
+        credits_.BalanceRestored,
+        credits_.BalanceOwed,
+        credits_.BalanceRepaid,
+        credits_.BalanceBlocked,
+        credits_.BalanceUnblocked,
+        credits_.BalanceForfeited,
         credits_.HoldPlaced,
         credits_.BatchPlaced,
         credits_.HoldCaptured,
@@ -96,6 +111,7 @@ EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
         credits_.HoldExpired,
         credits_.HoldRefunded,
         billing.PlanChanged,
+        billing.PaymentMissed,
     ),
 }
 """The broker's bindings say the same; a test keeps them equal."""

@@ -1,7 +1,7 @@
 """What billing says, version 1."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ Cause = Annotated[
 Reason = Annotated[str, Field(max_length=200, description="What the owner reads on the receipt.")]
 
 
+WhyMissed = Literal["declined", "confirmation"]
 PaidAt = Annotated[
     datetime | None,
     Field(description="When it had been paid for: a pool that was lost later held it too."),
@@ -116,6 +117,20 @@ class CreditsUnblocked(Event):
     cause: Cause
     blocked_by: Annotated[str, Field(description="The cause of their blocking.")]
     reason: Reason
+
+
+class PaymentMissed(Event):
+    """A renewal was not paid: its card was declined, or its bank wants the owner's confirmation.
+
+    What there is stays; nothing new is granted until it is paid, and priority ends with the grace.
+    """
+
+    type = "billing.payment.missed.v1"
+
+    account_id: AccountId
+    plan: str
+    reason: WhyMissed
+    detail: Annotated[str, Field(max_length=200, description="What happened and what to do.")]
 
 
 class SubscriptionEnded(Event):

@@ -16,12 +16,56 @@ class _Movement(Event):
     available: Balance
 
 
-class BalanceGranted(_Movement):
+class _Explained(_Movement):
+    reason: Annotated[str, Field(description="What happened, as on the receipt.")]
+
+
+class BalanceGranted(_Explained):
     """Credits of a plan, a purchase or a gift were added."""
 
     type = "credits.balance.granted.v1"
 
-    reason: str
+
+class BalanceRevoked(_Explained):
+    """Credits were taken back: their payment was refunded, or a dispute about it was lost."""
+
+    type = "credits.balance.revoked.v1"
+
+
+class BalanceRestored(_Explained):
+    """Credits that had been taken back or lost are there again."""
+
+    type = "credits.balance.restored.v1"
+
+
+class BalanceOwed(_Explained):
+    """Credits to be taken back were spent already; what comes in repays them first."""
+
+    type = "credits.balance.owed.v1"
+
+
+class BalanceRepaid(_Explained):
+    """Credits that came in went to what was owed."""
+
+    type = "credits.balance.repaid.v1"
+
+
+class BalanceBlocked(_Explained):
+    """Credits cannot be spent while their payment is disputed."""
+
+    type = "credits.balance.blocked.v1"
+
+
+class BalanceUnblocked(_Explained):
+    """Credits are no longer blocked; those of a dispute that was lost are revoked right after."""
+
+    type = "credits.balance.unblocked.v1"
+
+
+class BalanceForfeited(_Explained):
+    """Credits were lost: the subscription has ended."""
+
+    type = "credits.balance.forfeited.v1"
 
 
 class HoldPlaced(_Movement):

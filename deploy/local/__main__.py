@@ -183,6 +183,8 @@ def _addresses(state: dict[str, object]) -> str:
         f"  log in as  {demo['email']}  with the password  {demo['password']}\n"
         f"  issuer     {state['issuer_url']}\n"
         f"  RabbitMQ   {state['amqp_management_url']}\n"
+        "  buy        .venv/bin/rekindle login --demo, then .venv/bin/rekindle buy 10:\n"
+        "             its page takes the card 4242 4242 4242 4242, and the credits arrive\n"
         "\n  Ctrl-C stops everything."
     )
 

@@ -8,7 +8,7 @@ async with Rekindle(url, tokens) as rekindle:
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -19,6 +19,8 @@ from sdk.rekindle.handoffs import Handoffs
 from sdk.rekindle.jobs import Jobs
 from sdk.rekindle.models import Account, Balance, FeedEvent, Kind, Page, Plans, Receipt
 from sdk.rekindle.photos import Photos
+from sdk.rekindle.problems import TookTooLong
+from sdk.rekindle.purchases import Purchases
 from sdk.rekindle.tokens import FixedToken, TokenProvider
 from sdk.rekindle.transport import Transport
 
@@ -37,6 +39,7 @@ class Rekindle:
         self.batches = Batches(self._transport)
         self.handoffs = Handoffs(self._transport)
         self.credits = Credits(self._transport)
+        self.purchases = Purchases(self._transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,6 +89,15 @@ class Credits:
             "GET", "/v1/credits/receipts", query={"limit": limit, "cursor": cursor}
         )
         return Page[Receipt].model_validate_json(answer.content)
+
+    async def granted(self, *, beyond: Container[UUID]) -> Receipt:
+        """Wait for credits that came in, other than by the receipts known: by a purchase's end."""
+        for _ in range(int(SETTLED_TIMEOUT_S / SETTLED_ASK_EVERY_S)):
+            for receipt in (await self.receipts()).items:
+                if receipt.movement == "grant" and receipt.id not in beyond:
+                    return receipt
+            await asyncio.sleep(SETTLED_ASK_EVERY_S)
+        raise TookTooLong(f"No credits came within {SETTLED_TIMEOUT_S:.0f} s; they still may.")
 
     async def settled(self, job_id: UUID) -> Receipt | None:
         """Wait for the receipt that closes a job's hold: it follows the job's end by a moment."""

@@ -305,6 +305,14 @@ class Plans(Answer):
     top_ups: tuple[TopUp, ...]
 
 
+class Checkout(Answer):
+    """A purchase. It is `paid` once the money has come; `url` is where to pay while it is open."""
+
+    id: UUID
+    state: Literal["open", "paid", "failed", "expired"]
+    url: str | None = None
+
+
 class Account(Answer):
     """Who is logged in."""
 

@@ -129,6 +129,8 @@ class Invoice(_Facts):
     status: str | None
     currency: str
     amount_paid: Cents
+    attempt_count: int = 0
+    billing_reason: str | None = None
     subscription: Annotated[
         StripeId | None,
         Field(validation_alias=AliasPath("parent", "subscription_details", "subscription")),
@@ -222,10 +224,12 @@ class Money(_Facts):
 
 
 class PaidInvoice(_Facts):
-    """A paid invoice, and the money that paid it, if there was any to pay."""
+    """An invoice, and the money that paid it, if there was any to pay."""
 
     invoice: Invoice
     money: Money | None
+    unpaid_by: str | None = None
+    """The state of the payment that should have paid it, while it is open."""
 
 
 class PaidSession(_Facts):

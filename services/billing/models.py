@@ -139,6 +139,15 @@ disputes = sa.Table(
     sa.Column("created_at", _When),
 )
 
+payments_missed = sa.Table(
+    "payments_missed",
+    metadata,
+    sa.Column("invoice_id", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.Uuid),
+    sa.Column("said_at", _When),
+)
+
 credit_moves = sa.Table(
     "credit_moves",
     metadata,

@@ -91,7 +91,8 @@ async def _paid(stripe: Stripe, invoice_id: str) -> facts.PaidInvoice:
     invoice = await stripe.invoice(invoice_id)
     intent = await stripe.intent_that_paid(invoice_id) if invoice.status == "paid" else None
     money = await stripe.money(intent) if intent else None
-    return facts.PaidInvoice(invoice=invoice, money=money)
+    unpaid_by = await stripe.state_of_payment(invoice_id) if invoice.status == "open" else None
+    return facts.PaidInvoice(invoice=invoice, money=money, unpaid_by=unpaid_by)
 
 
 async def _latest(stripe: Stripe, customer_id: str) -> facts.Found:

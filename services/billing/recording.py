@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
 
-from services.billing import customers, facts, prices
+from services.billing import customers, facts, payments_missed, prices
 from services.billing.customers import Leased
 from services.billing.errors import Refused
 from services.billing.models import (
@@ -81,6 +81,12 @@ async def _invoice(
     invoice, money = paid.invoice, paid.money
     _require_owner(leased, invoice.customer)
     lines = [line for line in invoice.lines if _buys(line)]
+    if (reason := payments_missed.why(paid)) and lines:
+        item = items.get(lines[-1].price_id or "")
+        if item and item.plan:
+            await payments_missed.tell(
+                connection, leased.account_id, invoice.id, plan=item.plan, reason=reason
+            )
     if invoice.status != "paid" or not lines:
         return
     _require_currency(invoice.currency)

@@ -186,6 +186,12 @@ class Stripe:
         found = await self._invoice_payments({"invoice": invoice_id, "status": "paid"})
         return next((one.payment_intent for one in found if one.payment_intent), None)
 
+    async def state_of_payment(self, invoice_id: str) -> str | None:
+        """How the payment of an open invoice stands; none where it has none."""
+        found = await self._invoice_payments({"invoice": invoice_id, "status": "open"})
+        intent = next((one.payment_intent for one in found if one.payment_intent), None)
+        return (await self.intent(intent)).status if intent else None
+
     async def _invoice_payments(self, params: Any) -> list[facts.InvoicePayment]:
         asked: Any = {**params, "limit": PAGE}
         page = self.api.invoice_payments.list_async(asked)

@@ -14,13 +14,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.billing.v1 import PlanChanged
-from contracts.credits.v1 import BalanceGranted
 from contracts.message import Tier
 from services.credits import pools
 from services.credits.models import FREE_CREDITS_MONTHLY, FREE_PLAN, Movement, accounts
 from services.kit import failpoints
 from services.kit.db import Connection
-from services.kit.outbox import say
 
 log = structlog.get_logger()
 
@@ -115,14 +113,6 @@ async def grant(
         return False
     await pool.put(Movement.GRANT, amount, cause=cause, reason=reason, paid_at=paid_at)
     await failpoints.reach("mid_grant")
-    event = BalanceGranted(
-        account_id=account_id,
-        version=pool.version,
-        amount=amount,
-        available=pool.available,
-        reason=reason,
-    )
-    await say(connection, event, about=account_id)
     return True
 
 

@@ -9,7 +9,6 @@ Each change is one guarded UPDATE of the hold: whoever comes second changes noth
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -158,8 +157,8 @@ async def release(
     await failpoints.reach("mid_release")
     moved = await _move(connection, Movement.RELEASE, hold, reason, at=at)
     assert moved, job_id
-    moved = await _sorted_in(connection, hold, moved, at=at)
     await say(connection, HoldReleased(**_facts(hold, moved)), about=hold.account_id)
+    await _sort_in(connection, hold, at=at)
     return True
 
 
@@ -182,8 +181,8 @@ async def expire(connection: Connection, *, job_id: UUID, at: datetime | None = 
         return False
     moved = await _move(connection, Movement.EXPIRE, hold, EXPIRED, at=at)
     assert moved, job_id
-    moved = await _sorted_in(connection, hold, moved, at=at)
     await say(connection, HoldExpired(**_facts(hold, moved)), about=hold.account_id)
+    await _sort_in(connection, hold, at=at)
     return True
 
 
@@ -227,13 +226,10 @@ async def _capture_late(
     return []
 
 
-async def _sorted_in(
-    connection: Connection, hold: Row[Any], moved: ledger.Moved, *, at: datetime | None
-) -> ledger.Moved:
-    """What came back may be owed, disputed or lost by now; how the account stands then."""
+async def _sort_in(connection: Connection, hold: Row[Any], *, at: datetime | None) -> None:
+    """Let what came back be owed, disputed or lost, if it is by now."""
     pool = await pools.lock(connection, hold.account_id, at=at)
     await pool.come_back(hold.job_id, hold.amount)
-    return replace(moved, version=pool.version, available=pool.available)
 
 
 async def _close(

@@ -20,9 +20,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from contracts.credits import v1 as said
 from services.credits import ledger
 from services.credits.models import Bucket, Movement, accounts, causes, movements
 from services.kit.db import Connection
+from services.kit.outbox import say
 
 LOST = "Lost: the subscription has ended"
 KEPT = "Not lost: it was taken back before"
@@ -30,6 +32,20 @@ OWED = "Owed: it was spent already"
 REPAID = "Used to pay what was owed"
 BLOCKED = "Blocked: a payment is disputed"
 FREED = "No longer blocked"
+
+SAID = {
+    Movement.GRANT: said.BalanceGranted,
+    Movement.CLAWBACK: said.BalanceRevoked,
+    Movement.RESTORE: said.BalanceRestored,
+    Movement.RECOVER: said.BalanceRestored,
+    Movement.OWE: said.BalanceOwed,
+    Movement.FORFEIT_OWED: said.BalanceOwed,
+    Movement.REPAY: said.BalanceRepaid,
+    Movement.BLOCK: said.BalanceBlocked,
+    Movement.UNBLOCK: said.BalanceUnblocked,
+    Movement.FORFEIT: said.BalanceForfeited,
+}
+"""What the owner is told of a movement; those of holds are told by whoever makes them."""
 
 Kind = Literal["pool", "block", "close", "end"]
 When = datetime | sa.TextClause
@@ -121,10 +137,9 @@ class Pool:
         cause: str,
         reason: str,
         paid_at: datetime | None,
-        job_id: UUID | None = None,
     ) -> None:
         """Let credits come in. They repay what is owed, or are lost at once if they are past."""
-        await self.move(movement, amount, cause=cause, reason=reason, job_id=job_id)
+        await self.move(movement, amount, cause=cause, reason=reason)
         if self.is_past(paid_at):
             await self.change_past(amount, cause=cause)
         await self.settle(cause=cause)
@@ -215,6 +230,15 @@ class Pool:
         self.available, self.version = moved.available, moved.version
         self.blocked += amount * ((target is Bucket.BLOCKED) - (source is Bucket.BLOCKED))
         self.owed -= amount * ((target is Bucket.OWED) - (source is Bucket.OWED))
+        if movement in SAID:
+            event = SAID[movement](
+                account_id=self.account_id,
+                version=self.version,
+                amount=amount,
+                available=self.available,
+                reason=reason,
+            )
+            await say(self.connection, event, about=self.account_id)
 
     async def _draw(
         self, amount: int, left: Movement, owed: Movement, *, cause: str, reason: str

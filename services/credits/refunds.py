@@ -78,12 +78,11 @@ async def refund(
         raise TooManyRefunds(maximum=MONTHLY_MAX)
     cause = f"refund:{job_id}"
     await pools.note(connection, account_id, cause, "pool", amount=hold.amount, at=now)
-    await pool.put(
+    await pool.move(
         Movement.REFUND,
         hold.amount,
         cause=cause,
         reason=f"Returned for “{hold.reason}”: {TEXTS[reason]}",
-        paid_at=None,
         job_id=job_id,
     )
     event = HoldRefunded(
@@ -95,6 +94,7 @@ async def refund(
         reason=reason,
     )
     await say(connection, event, about=account_id)
+    await pool.settle(cause=cause)
     return Refund(hold.amount, pool.available)
 
 

@@ -31,6 +31,7 @@ FORGOTTEN_AT_ONCE_MAX = 5_000
 _PHOTO = ("photo_id", "version")
 _JOB = ("job_id", "batch_id", "version")
 _BALANCE = ("version", "amount", "available")
+_EXPLAINED = (*_BALANCE, "reason")
 _HOLD = (*_BALANCE, "job_id")
 
 SHOWN: dict[type[Message], tuple[str, ...]] = {
@@ -49,7 +50,14 @@ SHOWN: dict[type[Message], tuple[str, ...]] = {
     processing.AccountPaused: ("tier", "reason"),
     processing.AccountResumed: ("tier", "reason"),
     processing.BatchFinished: ("batch_id", "jobs", "completed", "spent"),
-    credits_.BalanceGranted: (*_BALANCE, "reason"),
+    credits_.BalanceGranted: _EXPLAINED,
+    credits_.BalanceRevoked: _EXPLAINED,
+    credits_.BalanceRestored: _EXPLAINED,
+    credits_.BalanceOwed: _EXPLAINED,
+    credits_.BalanceRepaid: _EXPLAINED,
+    credits_.BalanceBlocked: _EXPLAINED,
+    credits_.BalanceUnblocked: _EXPLAINED,
+    credits_.BalanceForfeited: _EXPLAINED,
     credits_.HoldPlaced: _HOLD,
     credits_.BatchPlaced: (*_BALANCE, "batch_id", "jobs"),
     credits_.HoldCaptured: _HOLD,
@@ -57,6 +65,7 @@ SHOWN: dict[type[Message], tuple[str, ...]] = {
     credits_.HoldExpired: _HOLD,
     credits_.HoldRefunded: (*_HOLD, "reason"),
     billing.PlanChanged: ("version", "plan", "tier", "credits_monthly"),
+    billing.PaymentMissed: ("plan", "reason", "detail"),
 }
 
 # Counters are locked in one order, so that two writers of the same accounts cannot wait for each

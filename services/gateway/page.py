@@ -3,16 +3,20 @@
 The first has no script, the other one of its own; neither has inline styles.
 """
 
+import json
 from html import escape
 from pathlib import Path
 from string import Template
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from services.gateway import accounts
-from services.gateway.parts import Gateway
+from services.gateway.parts import Gateway, Parts
+from services.gateway.upstream import OK, ask
 from services.gateway.visitors import MaybeSignedIn
+from services.kit.problems import Problem
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,23 +31,44 @@ KEPT_BY_BROWSERS = {"cache-control": "public, max-age=3600"}
 
 SIGNED_OUT = Template('<p>$notice</p>\n<p><a class="action" href="/login">Sign in</a></p>')
 SIGNED_IN = Template(
-    "<p>You are signed in$as_whom.</p>\n"
+    "$notice<p>You are signed in$as_whom.$balance</p>\n"
     '<form method="post" action="/logout"><button class="action">Sign out</button></form>'
 )
 WELCOME = "Sign in to bring your old photos back to life."
 FAILED = "That sign-in did not work. Nothing has changed; please try again."
+CAME_BACK = {
+    "paid": "Thank you. What you bought arrives when the payment is confirmed, mostly in seconds.",
+    "left": "Nothing was paid, and nothing has changed.",
+}
+LOOK_AGAIN_S = "2"
+PURCHASES = {
+    "open": "Thank you. Your payment is being confirmed.",
+    "paid": "Thank you. Your payment has arrived.",
+    "failed": "The payment failed: nothing was bought.",
+    "expired": "The payment page has expired: nothing was bought.",
+}
 
 
 @router.get("/")
 async def home(request: Request, gateway: Gateway, session: MaybeSignedIn) -> HTMLResponse:
     """The page itself."""
+    query, headers = request.query_params, {}
+    outcome = CAME_BACK.get(query.get("outcome", ""), "")
     if session:
         async with gateway.engine.begin() as connection:
             email = await accounts.email_of(connection, session.account_id)
-        content = SIGNED_IN.substitute(as_whom=f" as {escape(email)}" if email else "")
+        if query.get("outcome") == "paid":
+            state = await _state_of(gateway, session.account_id, query.get("checkout", ""))
+            outcome = PURCHASES.get(state, outcome)
+            headers = {"refresh": LOOK_AGAIN_S} if state == "open" else {}
+        content = SIGNED_IN.substitute(
+            notice=f'<p role="status">{outcome}</p>\n' if outcome else "",
+            as_whom=f" as {escape(email)}" if email else "",
+            balance=await _balance(gateway, session.account_id),
+        )
     else:
-        has_failed = request.query_params.get("sign_in") == "failed"
-        content = SIGNED_OUT.substitute(notice=FAILED if has_failed else WELCOME)
+        welcome = FAILED if query.get("sign_in") == "failed" else WELCOME
+        content = SIGNED_OUT.substitute(notice=outcome or welcome)
     version = escape(gateway.settings.rekindle_version)
     # Browsers hold a form's redirect against `form-action` too: signing out ends at the issuer.
     policy = (
@@ -52,8 +77,29 @@ async def home(request: Request, gateway: Gateway, session: MaybeSignedIn) -> HT
     )
     return HTMLResponse(
         PAGE.substitute(content=content, version=version),
-        headers={"content-security-policy": policy},
+        headers={"content-security-policy": policy, **headers},
     )
+
+
+async def _state_of(gateway: Parts, account_id: UUID, checkout_id: str) -> str:
+    """How a purchase stands, if it is this account's."""
+    try:
+        path = f"/v1/checkout/{UUID(checkout_id)}"
+        answer = await ask(gateway.billing, "GET", path, account_id=account_id)
+    except (ValueError, Problem):
+        return ""
+    return str(json.loads(answer.body)["state"]) if answer.status == OK else ""
+
+
+async def _balance(gateway: Parts, account_id: UUID) -> str:
+    """What there is to spend; the page is shown without it rather than not at all."""
+    try:
+        answer = await ask(gateway.credits, "GET", "/v1/credits", account_id=account_id)
+    except Problem:
+        return ""
+    if answer.status != OK:
+        return ""
+    return f" You have {int(json.loads(answer.body)['available'])} credits to spend."
 
 
 @router.get("/handoff")

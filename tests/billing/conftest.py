@@ -8,10 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.billing import facts, plans, prices
 from services.billing.app import create_app
+from services.billing.checkouts import Cashier
+from services.billing.price_sync import Sync
 from services.billing.stripe_client import Stripe
 from services.kit.db import create_engine
+from tests.billing.emulated import Till
 from tests.billing.lives import Life, begun
-from tests.billing.places import NOBODY, SECRET, WEBHOOK_SECRETS, price_of
+from tests.billing.places import ITEMS, NOBODY, SECRET, WEBHOOK_SECRETS, price_of
 from tests.billing.served import Served, served
 from tests.stripe.conftest import KEY, Emulator, running
 
@@ -61,6 +64,18 @@ async def emulated(emulator: Emulator) -> AsyncIterator[Stripe]:
     stripe = Stripe(KEY, base_url=emulator.url)
     yield stripe
     await stripe.close()
+
+
+@pytest.fixture
+async def till(
+    engine: AsyncEngine, emulator: Emulator, emulated: Stripe, logs: list[Any]
+) -> AsyncIterator[Till]:
+    """An account at the till, beside an emulator that sells what is on offer."""
+    await Sync(emulated, is_dry_run=False).run(engine, ITEMS, return_url=NOBODY)
+    cashier = Cashier(engine, emulated, public_url=NOBODY, automatic_tax=False)
+    till = Till(cashier, emulator)
+    yield till
+    till.browser.close()
 
 
 @pytest.fixture

@@ -85,6 +85,10 @@ class Memory:
         paid_by: str | None = _have(self.invoices, invoice_id)["paid_by"]
         return paid_by
 
+    async def state_of_payment(self, invoice_id: str) -> str | None:
+        paid_by = await self.intent_that_paid(invoice_id)
+        return str(_have(self.intents, paid_by)["status"]) if paid_by else None
+
     async def intent(self, intent: str) -> facts.PaymentIntent:
         return facts.PaymentIntent.model_validate(_have(self.intents, intent))
 

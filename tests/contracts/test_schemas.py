@@ -46,7 +46,7 @@ def test_a_type_names_its_family_its_verb_and_its_version(message: type[Message]
     assert message.__module__ == f"contracts.{family}.{version}"
     assert noun.isalpha()
     assert issubclass(
-        message, Event if verb.endswith(("ed", "ing", "ready", "usable")) else Command
+        message, Event if verb.endswith(("ed", "paid", "ing", "ready", "usable")) else Command
     )
 
 

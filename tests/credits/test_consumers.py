@@ -263,7 +263,7 @@ async def test_what_fails_is_not_remembered_as_done(
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("services.credits.accounts.say", fail)
+        patch.setattr("services.credits.pools.say", fail)
         with pytest.raises(ConnectionError):
             await acting(bank)(event, delivery)
     assert await bank.rows("select 1 from accounts") == []

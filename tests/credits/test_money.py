@@ -108,6 +108,40 @@ async def test_a_purchase_counts_once(bank: Bank, account_id: UUID) -> None:
     assert (said, facts["available"]) == ("credits.balance.granted.v1", 10)
 
 
+async def test_the_owner_is_told_of_every_change_in_the_words_of_the_receipt(
+    bank: Bank, account_id: UUID
+) -> None:
+    await hear(bank, purchased(account_id, 10, on=1))
+    job_id = await bank.hold(account_id, amount=4)
+    await hear(bank, blocked(account_id, 10, on=1), unblocked(account_id))
+    await hear(bank, revoked(account_id, 9, on=1), ended(account_id, on=5))
+    await bank.release(job_id)
+    await hear(bank, purchased(account_id, 7, on=9, cause="topup:2"))
+
+    told = [
+        (said.removeprefix("credits."), facts["amount"], facts["available"])
+        for said, facts in await bank.said()
+    ]
+    assert told == [
+        ("balance.granted.v1", 10, 10),
+        ("hold.placed.v1", 4, 6),
+        ("balance.blocked.v1", 6, 0),
+        ("balance.unblocked.v1", 6, 6),
+        ("balance.revoked.v1", 6, 0),
+        ("balance.owed.v1", 3, 0),
+        ("hold.released.v1", 4, 4),
+        ("balance.forfeited.v1", 1, 3),
+        ("balance.repaid.v1", 3, 0),
+        ("balance.granted.v1", 7, 7),
+    ]
+    rows = await bank.rows("select version, reason from movements order by version")
+    assert [facts["version"] for _, facts in await bank.said()] == [row.version for row in rows]
+    explained = [(row.version, row.reason) for row in rows]
+    for said, facts in await bank.said():
+        if said.startswith("credits.balance"):
+            assert (facts["version"], facts["reason"]) in explained
+
+
 async def test_what_was_spent_is_owed_when_its_money_goes_back(
     bank: Bank, account_id: UUID
 ) -> None:

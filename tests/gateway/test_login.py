@@ -1,5 +1,6 @@
 """Signing in with a browser, at the real issuer."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -7,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -22,10 +24,12 @@ from services.gateway.errors import LoginFailed
 from services.gateway.issuer import LoginAttempt
 from tests.gateway.conftest import OpenDoor
 from tests.gateway.doors import AUDIENCE, WEB, Door, free_port, served
+from tests.stripe.browser import Browser
 
 EMAIL, PASSWORD = "aunt@example.com", "a quiet afternoon 1936"
 SECRET = "what seals the cookies of this test"
 STEPS_MAX = 6
+PAID_WITHIN_S = 60.0
 
 
 @pytest.fixture
@@ -88,6 +92,55 @@ async def test_a_person_signs_in_and_out_with_a_browser(house: Door, engine: Asy
         dumped = (await connection.execute(text("select sessions::text from sessions"))).all()
     assert [message["type"] for message in said] == ["gateway.account.opened.v1"]
     assert value not in str(dumped)
+
+
+async def test_who_comes_back_from_paying_sees_the_credits_arrive(
+    house: Door, stack: dict[str, Any]
+) -> None:
+    async with house.browse() as browser:
+        await browser.get(await to_the_callback(browser, "/login"))
+        headers = {"origin": house.url, "idempotency-key": str(uuid4())}
+        bought = await browser.post("/v1/checkout", json={"top_up": 10}, headers=headers)
+        checkout = bought.json()
+        way_back = f"/?checkout={checkout['id']}&outcome=paid"
+        early = await browser.get(way_back)
+        left = await browser.get(f"/?checkout={checkout['id']}&outcome=left")
+        somebody_elses = await browser.get(f"/?checkout={uuid4()}&outcome=paid")
+        person = Browser(stack["stripe_url"])
+        await asyncio.to_thread(person.pay, checkout["url"])
+        person.close()
+        async with asyncio.timeout(PAID_WITHIN_S):
+            while "You have 13 credits" not in (page := await browser.get(way_back)).text:
+                await asyncio.sleep(0.1)
+
+    assert "being confirmed" in early.text
+    assert "You have 3 credits" in early.text
+    assert early.headers["refresh"] == "2"
+    assert "Nothing was paid" in left.text
+    assert "arrived" not in somebody_elses.text
+    assert "Your payment has arrived" in page.text
+    assert "refresh" not in page.headers
+
+
+async def test_who_comes_back_from_paying_elsewhere_is_thanked(house: Door) -> None:
+    async with house.browse() as browser:
+        page = await browser.get(f"/?checkout={uuid4()}&outcome=paid")
+
+    assert "arrives when the payment is confirmed" in page.text
+    assert "Sign in" in page.text
+
+
+async def test_without_a_balance_the_page_is_shown_all_the_same(
+    open_door: OpenDoor, house: Door
+) -> None:
+    async with house.browse() as browser:
+        await browser.get(await to_the_callback(browser, "/login"))
+        away = open_door(oidc_issuer=house.issuer_url, credits_url="http://127.0.0.1:9")
+        async with away.browse(**dict(browser.cookies)) as elsewhere:
+            page = await elsewhere.get("/?checkout=nonsense&outcome=paid")
+
+    assert f"You are signed in as {EMAIL}." in page.text
+    assert "credits to spend" not in page.text
 
 
 async def test_two_logins_are_one_account_and_one_session(house: Door, engine: AsyncEngine) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sdk.rekindle.client import Rekindle
 from sdk.rekindle.login import Attempt, Issuer, login_with_password
+from sdk.rekindle.tokens import Tokens
 from services.kit.db import create_engine
 
 PASSWORD = "a quiet afternoon 1936"
@@ -23,11 +24,15 @@ class SigningUp(Issuer):
         return super().authorize_url(attempt) + "&screen_hint=signup"
 
 
+async def sign_up(stack: dict[str, Any]) -> Tokens:
+    """Sign a new user up."""
+    issuer = SigningUp(stack["issuer_url"])
+    return await login_with_password(issuer, email=f"{uuid4()}@example.com", password=PASSWORD)
+
+
 async def access_token(stack: dict[str, Any]) -> str:
     """Sign a new user up; the token is good for the public API."""
-    issuer = SigningUp(stack["issuer_url"])
-    email = f"{uuid4()}@example.com"
-    return (await login_with_password(issuer, email=email, password=PASSWORD)).access_token
+    return (await sign_up(stack)).access_token
 
 
 async def new_user(stack: dict[str, Any], *, plan: str | None = None) -> Rekindle:

@@ -71,6 +71,7 @@ def test_help_teaches_every_command_with_examples(rekindle: Rekindle) -> None:
         "handoff",
         "jobs",
         "credits",
+        "buy",
         "doctor",
     }
     for_operators = {"dead", "costs", "billing", "audit"}

@@ -33,7 +33,9 @@ def paid(shop: Shop, session: str) -> Any:
 
 def test_a_card_that_works_buys_and_leads_back(own_shop: Shop, browser: Browser) -> None:
     session = own_shop.session(own_shop.price(499, interval=None).id, mode="payment")
-    assert "$4.99" in browser.open(session.url).text
+    page = browser.open(session.url).text
+    assert "<dt>Contract</dt><dd>$4.99</dd>" in page
+    assert "Pay $4.99" in page
 
     left = browser.pay(session.url)
 

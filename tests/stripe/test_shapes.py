@@ -41,6 +41,8 @@ def live(shop: Shop, emulator: Emulator) -> None:
     shop.api.refunds.create({"payment_intent": refunded, "amount": 100})
     shop.paid_intent(800, "pm_card_createDispute")
     shop.clock()
+    endpoint: Any = {"url": "http://127.0.0.1:9/hook", "enabled_events": ["charge.refunded"]}
+    shop.api.webhook_endpoints.create(endpoint)
     browser.close()
 
 

@@ -94,19 +94,25 @@ class Account:
         data: Object = {"object": shown(about)}
         if previous is not None:
             data["previous_attributes"] = previous
+        endpoints = [
+            one["id"]
+            for one in self.store.find("webhook_endpoint", {"status": "enabled"})
+            if one["enabled_events"] == ["*"] or kind in one["enabled_events"]
+        ]
         event = self.new(
             "event",
             "evt",
             type=kind,
             data=data,
             api_version=API_VERSION,
-            pending_webhooks=1,
+            pending_webhooks=1 + len(endpoints),
             request={"id": new_id("req"), "idempotency_key": None},
         )
         event.pop("account", None)
         self.keep(event)
-        self.store.connection.execute(
-            "insert into deliveries (event_id, due) values (?, ?)", (event["id"], time.time())
+        self.store.connection.executemany(
+            "insert into deliveries (event_id, due, endpoint_id) values (?, ?, ?)",
+            [(event["id"], time.time(), endpoint) for endpoint in (None, *endpoints)],
         )
         return event
 

@@ -76,18 +76,13 @@ async def _unknown(request: Request) -> Response:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     account: Account = app.state.account
     settings: Settings = app.state.settings
-    loops = [asyncio.create_task(_tick(account))]
-    # Without an address, events wait: an address may be given at the next start.
-    sender = None
-    if settings.webhook_url:
-        sender = Sender(account, app.state.faults, url=settings.webhook_url, keys=settings.secrets)
-        loops.append(asyncio.create_task(sender.send_for_ever()))
+    sender = Sender(account, app.state.faults, url=settings.webhook_url, keys=settings.secrets)
+    loops = [asyncio.create_task(_tick(account)), asyncio.create_task(sender.send_for_ever())]
     yield
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
-    if sender:
-        await sender.close()
+    await sender.close()
     account.store.close()
 
 

@@ -105,7 +105,7 @@ def _page(session: Object, *, alert: str = "", status: int = 200) -> Response:
     lines = [
         part(
             "row",
-            label=f"{one['quantity']} of {one['description']}{_interval(one['price'])}",
+            label=f"{_count(one)}{one['description']}{_interval(one['price'])}",
             value=money(one["amount_subtotal"], currency),
         )
         for one in session["line_items"]["data"]
@@ -140,6 +140,10 @@ def _closed(session: Object) -> Response:
 
 def _back(session: Object) -> Response:
     return see(session["success_url"].replace(PLACEHOLDER, session["id"]))
+
+
+def _count(line: Object) -> str:
+    return f"{line['quantity']} times " if line["quantity"] > 1 else ""
 
 
 def _interval(price: Object) -> str:

@@ -12,8 +12,9 @@ NAME = re.compile(r"[^\[\]]+|\[[^\[\]]*\]")
 
 NESTED = frozenset(
     {
-        "automatic_payment_methods", "business_profile", "created", "discounts", "evidence",
-        "expand", "features", "flow_data", "ids", "invoice_settings", "items", "line_items",
+        "automatic_payment_methods", "business_profile", "created", "discounts",
+        "enabled_events", "evidence", "expand", "features", "flow_data", "ids",
+        "invoice_settings", "items", "line_items",
         "lookup_keys", "metadata", "pause_collection", "payment", "payment_intent_data",
         "promotion", "recurring", "subscription_data", "trial_settings", "types",
     }

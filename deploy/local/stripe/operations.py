@@ -14,6 +14,7 @@ from deploy.local.stripe import (
     portal,
     refunds,
     subscription_calls,
+    webhook_endpoints,
 )  # fmt: skip
 from deploy.local.stripe.calls import Operation
 
@@ -30,5 +31,6 @@ OPERATIONS: dict[str, Operation] = {
     **disputes.OPERATIONS,
     **portal.OPERATIONS,
     **events.OPERATIONS,
+    **webhook_endpoints.OPERATIONS,
     **clocks.OPERATIONS,
 }

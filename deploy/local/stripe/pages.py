@@ -19,7 +19,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 BODY_MAX = 16 * 1024
 ASSET_LIFETIME_S = 3_600
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none';"
+    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none';"
     " frame-ancestors 'none'; form-action 'self'"
 )
 SAFE = {

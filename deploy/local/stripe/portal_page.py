@@ -141,12 +141,13 @@ def _shown(account: Account, visit: Object, subscription: Object, feature: Objec
     is_ending = subscription["cancel_at_period_end"]
     values = {"action": action, "subscription": subscription["id"]}
     name = catalogue.product_name(account, price)
+    row = part(
+        "row",
+        label=f"{name}, every {price['recurring']['interval']} ({subscription['status']})",
+        value=money(price["unit_amount"], price["currency"]),
+    )
     pieces = [
-        part(
-            "row",
-            label=f"{name}, every {price['recurring']['interval']} ({subscription['status']})",
-            value=money(price["unit_amount"], price["currency"]),
-        ),
+        f"<dl>{row}</dl>",
         part(
             "do",
             do="resume" if is_ending else "cancel",

@@ -17,6 +17,7 @@ OBJECTS = (
     "coupon", "customer", "discount", "dispute", "event", "invoice", "invoice_payment", "item",
     "line_item", "payment_intent", "payment_method", "price", "product", "promotion_code",
     "refund", "subscription", "subscription_item", "test_helpers.test_clock",
+    "webhook_endpoint",
 )  # fmt: skip
 DEPTH_MAX = 2
 

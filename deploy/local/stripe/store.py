@@ -31,9 +31,12 @@ create table if not exists deliveries (
     number integer primary key autoincrement,
     event_id text not null,
     due real not null,
-    tries integer not null default 0
+    tries integer not null default 0,
+    endpoint_id text
 );
 """
+# Of a file that was made before there were endpoints.
+LATER = "alter table deliveries add column endpoint_id text"
 
 
 class Store:
@@ -47,6 +50,9 @@ class Store:
         self.connection.execute("pragma journal_mode = wal")
         self.connection.execute("pragma synchronous = normal")
         self.connection.executescript(TABLES)
+        columns = self.connection.execute("pragma table_info(deliveries)").fetchall()
+        if "endpoint_id" not in [column[1] for column in columns]:
+            self.connection.execute(LATER)
         # A call that ran when the program was killed left nothing: it may be made again.
         self.connection.execute("delete from keys where status is null")
 

@@ -1,4 +1,4 @@
-"""Webhooks: every event is sent to one address, signed, until the address takes it.
+"""Webhooks: every event is sent to each address that wants it, signed, until it is taken.
 
 An event waits in the file until it is taken, or given up after the last try.
 """
@@ -28,7 +28,11 @@ RETRY_AFTER_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 # Made once: it takes 15 ms of every client.
 TRUSTED = httpx.create_ssl_context(trust_env=False)
 
-Delivery = tuple[int, str, int]
+Delivery = tuple[int, str, int, str | None]
+"""Its number, the event, how often it was tried, and which endpoint it is for."""
+
+Address = tuple[str, Sequence[str]]
+"""Where to send, and the secrets to sign with."""
 
 
 def signature(body: bytes, keys: Sequence[str], *, at: int) -> str:
@@ -41,9 +45,12 @@ def signature(body: bytes, keys: Sequence[str], *, at: int) -> str:
 class Sender:
     """The loop that empties the table of deliveries."""
 
-    def __init__(self, account: Account, faults: Faults, *, url: str, keys: Sequence[str]) -> None:
+    def __init__(
+        self, account: Account, faults: Faults, *, url: str | None, keys: Sequence[str]
+    ) -> None:
         self._account, self._faults = account, faults
-        self._url, self._keys = url, keys
+        # Without an address, events wait: an address may be given at the next start.
+        self._configured: Address | None = (url, keys) if url else None
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, verify=TRUSTED)
 
     async def send_for_ever(self) -> None:
@@ -72,12 +79,17 @@ class Sender:
 
     def _due(self) -> list[Delivery]:
         return self._account.store.connection.execute(
-            "select number, event_id, tries from deliveries where due <= ? order by number limit ?",
-            (time.time(), AT_ONCE),
+            "select number, event_id, tries, endpoint_id from deliveries"
+            " where due <= ? and (? or endpoint_id is not null) order by number limit ?",
+            (time.time(), self._configured is not None, AT_ONCE),
         ).fetchall()
 
     async def _send(self, delivery: Delivery) -> None:
-        number, event_id, tries = delivery
+        number, event_id, tries, endpoint_id = delivery
+        address = self._address(endpoint_id)
+        if address is None:
+            self._done(number)
+            return
         if tries == 0 and self._faults.happens("lose_webhook"):
             self._done(number)
             return
@@ -87,25 +99,37 @@ class Sender:
         event = self._account.store.get(event_id)
         body = json.dumps(shown(event or {})).encode()
         if self._faults.happens("forge_webhook"):
-            await self._post(body, [f"whsec_{secrets.token_hex(16)}"])
-        is_taken = await self._post(body, self._keys)
+            await self._post(body, (address[0], [f"whsec_{secrets.token_hex(16)}"]))
+        is_taken = await self._post(body, address)
         if is_taken and self._faults.happens("duplicate_webhook"):
-            await self._post(body, self._keys)
+            await self._post(body, address)
         if is_taken or tries >= len(RETRY_AFTER_S):
             self._done(number)
+            event = self._account.store.get(event_id)
             if event and is_taken:
-                self._account.store.put({**event, "pending_webhooks": 0})
+                left = max(0, event["pending_webhooks"] - 1)
+                self._account.store.put({**event, "pending_webhooks": left})
         else:
             self._later(number, tries, RETRY_AFTER_S[tries])
 
-    async def _post(self, body: bytes, keys: Sequence[str]) -> bool:
+    def _address(self, endpoint_id: str | None) -> Address | None:
+        """Where a delivery goes; nowhere if its endpoint was deleted or disabled meanwhile."""
+        if endpoint_id is None:
+            return self._configured
+        endpoint = self._account.store.get(endpoint_id)
+        if endpoint is None or endpoint["status"] != "enabled":
+            return None
+        return endpoint["url"], [endpoint["_secret"]]
+
+    async def _post(self, body: bytes, address: Address) -> bool:
+        url, keys = address
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Stripe-Signature": signature(body, keys, at=int(time.time())),
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
         }
         try:
-            answer = await self._client.post(self._url, content=body, headers=headers)
+            answer = await self._client.post(url, content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL):
             return False
         return answer.is_success

@@ -6,6 +6,7 @@ from sdk.rekindle.cli.access import login, logout
 from sdk.rekindle.cli.audit import audit
 from sdk.rekindle.cli.batch import batch
 from sdk.rekindle.cli.billing import billing
+from sdk.rekindle.cli.buy import buy
 from sdk.rekindle.cli.costs import costs
 from sdk.rekindle.cli.credits import show_credits
 from sdk.rekindle.cli.dead import dead
@@ -28,6 +29,7 @@ def cli() -> None:
       rekindle batch album/*.jpg                 many photos, one order
       rekindle handoff                           take the pictures with your phone
       rekindle credits                           what it cost, and what is left
+      rekindle buy 10                            more credits; without a number: what is on sale
 
     \b
     Which Rekindle: REKINDLE_URL (and REKINDLE_ISSUER to log in there), else the local stack
@@ -37,7 +39,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(login, logout, restore, batch, photos, handoff, jobs, show_credits),
+    *(login, logout, restore, batch, photos, handoff, jobs, show_credits, buy),
     *(doctor, dead, costs, billing, audit),
 )
 for command in COMMANDS:
