@@ -11,7 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from services.credits import audit
+from services.credits import audit, seals
 from tests.credits.bank import Bank
 
 ENTRY = "insert into entries (movement_id, bucket, account_id, amount)"
@@ -69,6 +69,7 @@ async def busy(unproven_engine: AsyncEngine) -> Bank:
     await bank.expire(late)
     await bank.capture(late)
     await bank.refund(account_id, late)
+    await seals.seal(bank.engine)
     return bank
 
 
@@ -98,13 +99,14 @@ async def test_a_planted_drift_is_found(busy: Bank, statement: str, rules: set[s
     assert "broken" in audit.table(findings)
 
 
-async def run_the_command(bank: Bank) -> tuple[int | None, str]:
+async def run_the_command(bank: Bank, *options: str) -> tuple[int | None, str]:
     url = bank.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "services.credits",
         "audit",
+        *options,
         env=os.environ | {"DATABASE_URL": url, "REKINDLE_ENV": "local"},
         stdout=asyncio.subprocess.PIPE,
     )
@@ -120,6 +122,17 @@ async def test_the_command_says_what_it_found_and_exits_with_one(busy: Bank) -> 
 
     code, output = await run_the_command(busy)
     assert (code, output.splitlines()[-1]) == (1, "3 rules are broken.")
+
+
+async def test_the_command_knows_the_books_by_a_head_from_the_log(busy: Bank) -> None:
+    ((head,),) = await busy.rows("select encode(head, 'hex') from sealed_days")
+
+    known = await run_the_command(busy, "--head", head.upper())
+    strange = await run_the_command(busy, "--head", "00" * 32)
+
+    assert known[0] == 0
+    assert strange[0] == 1
+    assert "not the books" in strange[1]
 
 
 async def test_a_day_is_proven_once_whoever_comes_first(busy: Bank) -> None:
