@@ -11,11 +11,10 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from contracts.message import Tier
 from services.credits import accounts, batches, exports, holds, ledger, refunds
-from services.credits.models import Kind
+from services.credits.models import AMOUNT_MAX, Kind
 from services.credits.placing import Placer
 from services.kit.http import AccountOfCaller, InternalCaller, InvalidRequest, Transaction
 
-AMOUNT_MAX = 1_000_000_000
 REASON_LENGTH_MAX = 200
 PAGE_MAX = 100
 EXPORT_MAX = 10_000

@@ -116,6 +116,13 @@ _CHECKS = {
             h.job_id is null or h.account_id <> m.account_id or h.amount <> m.amount)
         from movements m left join holds h on h.job_id = m.job_id where m.job_id is not null
     """,
+    "every adjustment is what an operator asked for": """
+        select count(*), count(*) filter (where a.id is null or c.cause is null
+            or (a.account_id, a.amount) <> (c.account_id, c.amount))
+        from (select * from causes where cause like 'adjustment:%') c
+        full join (select * from adjustments where booked_at is not null) a
+            on c.cause = 'adjustment:' || a.id
+    """,
     **seals.CHECKS,
 }
 
@@ -160,7 +167,7 @@ async def audit(engine: AsyncEngine) -> list[Finding]:
 
 
 async def prove_nightly(engine: AsyncEngine) -> bool:
-    """Prove and seal the books once a day, whoever comes first; what is wrong is an error's log."""
+    """Prove and seal the books once a day, whoever comes first; what is wrong is logged."""
     async with engine.begin() as connection:
         if not (await connection.execute(_BEGIN_TODAY)).one_or_none():
             return False

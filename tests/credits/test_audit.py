@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -11,19 +12,20 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from services.credits import audit, seals
+from services.credits import adjustments, audit, seals
 from tests.credits.bank import Bank
 
 ENTRY = "insert into entries (movement_id, bucket, account_id, amount)"
 UNLOCK = (
-    "grant update, delete on movements, entries to current_user",
+    "grant update, delete on movements, entries, adjustments to current_user",
     "alter table entries disable trigger user",
     "alter table movements disable trigger user",
 )
 LOCK = (
     "alter table entries enable trigger user",
     "alter table movements enable trigger user",
-    "revoke update, delete on movements, entries from current_user",
+    "revoke update, delete on movements, entries, adjustments from current_user",
+    "grant update (approved_by, booked_at) on adjustments to current_user",
 )
 
 SUMS = "every movement has two entries that sum to zero"
@@ -34,6 +36,7 @@ LAST = "every account stands where its last movement left it"
 STORY = "every hold was placed once and ended as its state says"
 ORPHAN = "every entry belongs to a movement"
 NO_HOLD = "every movement of a job has a hold"
+ADJUSTED = "every adjustment is what an operator asked for"
 
 FALSIFICATIONS = {
     "update accounts set available = available + 1": {ROWS, LAST},
@@ -51,6 +54,9 @@ FALSIFICATIONS = {
     },
     "update entries set amount = amount * 2": {SUMS, ROWS, REPLAY},
     "update movements set available = available + 1 where kind = 'hold'": {REPLAY},
+    "update adjustments set amount = amount + 1": {ADJUSTED},
+    "delete from adjustments": {ADJUSTED},
+    "update adjustments set booked_at = null": {ADJUSTED},
     f"{ENTRY} select gen_random_uuid(), 'held', id, 5 from accounts": {ORPHAN, ROWS},
     f"{ENTRY} select id, 'issued', account_id, 1 from movements where kind = 'hold'": {SUMS},
 }
@@ -69,6 +75,9 @@ async def busy(unproven_engine: AsyncEngine) -> Bank:
     await bank.expire(late)
     await bank.capture(late)
     await bank.refund(account_id, late)
+    given = adjustments.Wanted(uuid4(), account_id, 3, "A broken week", "anna")
+    async with bank.engine.begin() as connection:
+        assert await adjustments.ask(connection, given)
     await seals.seal(bank.engine)
     return bank
 
