@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from services.credits import audit, seals
+from tests.backups import back_up, restore
 from tests.credits.bank import Bank
 
 TABLES = ("movements", "entries", "seals", "sealed_days")
@@ -113,6 +114,20 @@ async def test_who_makes_the_whole_chain_anew_has_other_heads(spender: tuple[Ban
 
     assert await broken(bank) == set()
     assert [await seals.knows(bank.engine, head) for head in heads] == [False, False]
+
+
+async def test_yesterdays_backup_does_not_know_todays_head(bank: Bank, admin_url: str) -> None:
+    await bank.delivered(await bank.open_account(amount=20))
+    before = await sealed(bank)
+    yesterday = await back_up(admin_url, "credits")
+    await rewrite(bank, *YESTERDAY)
+    await bank.open_account(amount=5)
+    last = await sealed(bank)
+
+    await restore(yesterday)
+
+    assert await broken(bank) == set()
+    assert [await seals.knows(bank.engine, head) for head in (before, last)] == [True, False]
 
 
 async def test_a_session_with_other_settings_finds_the_same(spender: tuple[Bank, UUID]) -> None:
