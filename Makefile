@@ -52,8 +52,9 @@ histories: setup ## Play 2,000 lives of customers, and deliver their events as b
 mutants: setup ## Plant bugs in the ledger: its tests must find each [bugs="a b"]
 	@$(VENV)/python -m tests.mutants $(bugs)
 
-soak: setup ## Take a million random steps in the ledger, each answer predicted [only=ledger] [steps=1000000]
-	@REKINDLE_LEDGER_STEPS=$(or $(steps),1000000) $(VENV)/python -m pytest -s tests/credits/test_ledger_machine.py
+soak: setup ## Take a million random steps in the ledger, each answer predicted [only=ledger] [steps=1000000] [seed=]
+	@REKINDLE_LEDGER_STEPS=$(or $(steps),1000000) REKINDLE_LEDGER_SEED=$(or $(seed),0) REKINDLE_LEDGER_SWEEPS=1000 \
+	  $(VENV)/python -m pytest -s tests/credits/test_ledger_machine.py tests/credits/test_crowds.py
 
 bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600] [watch=dispatcher,…] [photos=folder]
 	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600) --watch "$(watch)" --photos "$(photos)"

@@ -146,6 +146,12 @@ async def database_url(
     return urls.__getitem__
 
 
+@pytest.fixture
+def admin_url(stack: State, database_url: Callable[[str], str]) -> str:
+    """The URL of whoever may do everything to the tests' database, backups for one."""
+    return database.database_url(stack["admin_database_url"], TESTS)
+
+
 @pytest.fixture(scope="session")
 def _tests_vhost(stack: State) -> str:
     url: str = stack["amqp_management_url"]

@@ -7,7 +7,7 @@ import sys
 import uvloop
 from pydantic import SecretStr
 
-from services.credits import audit, consumers
+from services.credits import consumers, desk
 from services.kit import bus, consuming
 from services.kit.db import create_engine
 from services.kit.settings import ServiceSettings, load
@@ -38,16 +38,11 @@ async def consume() -> None:
     await engine.dispose()
 
 
-async def prove_the_books() -> int:
-    """Print what the audit found; 1 if anything drifted."""
-    settings = load(ServiceSettings)
-    engine = create_engine(
-        settings.database_url.get_secret_value(), name="credits-audit", pool_size=1
-    )
-    findings = await audit.audit(engine)
-    await engine.dispose()
-    sys.stdout.write(audit.table(findings) + "\n")
-    return int(any(finding.drift for finding in findings))
+async def answer(options: argparse.Namespace) -> int:
+    """Do what an operator asks; the exit code."""
+    text, code = await desk.COMMANDS[options.role](options)
+    sys.stdout.write(f"{text}\n")
+    return code
 
 
 def main() -> int:
@@ -61,12 +56,10 @@ def main() -> int:
         "consumer",
         help="act on messages, expire old holds, add monthly credits (DATABASE_URL, AMQP_URL)",
     )
-    roles.add_parser(
-        "audit",
-        help="prove that every balance is the sum of its entries; 1 on any drift (DATABASE_URL)",
-    )
-    if parser.parse_args().role == "audit":
-        return uvloop.run(prove_the_books())
+    desk.add_to(roles)
+    chosen = parser.parse_args()
+    if chosen.role in desk.COMMANDS:
+        return uvloop.run(answer(chosen))
     uvloop.run(consume())
     return 0
 

@@ -2,6 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -11,11 +12,11 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from contracts.message import Tier
 from services.credits import accounts, batches, exports, holds, ledger, refunds
-from services.credits.models import Kind
+from services.credits.models import AMOUNT_MAX, Kind
 from services.credits.placing import Placer
+from services.kit.db import Connection
 from services.kit.http import AccountOfCaller, InternalCaller, InvalidRequest, Transaction
 
-AMOUNT_MAX = 1_000_000_000
 REASON_LENGTH_MAX = 200
 PAGE_MAX = 100
 EXPORT_MAX = 10_000
@@ -176,17 +177,10 @@ async def list_receipts(
     cursor: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None,
 ) -> Receipts:
     """Every movement of the account, the newest first, with the balance after it."""
-    await accounts.read(connection, account_id)
-    found = await ledger.receipts(
-        connection,
-        account_id=account_id,
-        limit=limit + 1,
-        before_version=_version(cursor) if cursor is not None else None,
-    )
-    page = found[:limit]
+    page, next_cursor = await _page(connection, account_id, limit=limit, cursor=cursor)
     return Receipts(
         items=[Receipt.model_validate(receipt, from_attributes=True) for receipt in page],
-        next_cursor=_cursor(page[-1].version) if len(found) > limit else None,
+        next_cursor=next_cursor,
     )
 
 
@@ -197,17 +191,9 @@ async def export_receipts(
     cursor: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None,
 ) -> Response:
     """The receipts as a table, the newest first; `Link` names the rest of a very long one."""
-    await accounts.read(connection, account_id)
-    found = await ledger.receipts(
-        connection,
-        account_id=account_id,
-        limit=EXPORT_MAX + 1,
-        before_version=_version(cursor) if cursor is not None else None,
-    )
-    page = found[:EXPORT_MAX]
+    page, next_cursor = await _page(connection, account_id, limit=EXPORT_MAX, cursor=cursor)
     headers = {"content-disposition": 'attachment; filename="rekindle-receipts.csv"'}
-    if len(found) > EXPORT_MAX:
-        next_cursor = _cursor(page[-1].version)
+    if next_cursor:
         headers["link"] = f'</v1/credits/receipts.csv?cursor={next_cursor}>; rel="next"'
     return Response(exports.as_csv(page), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -216,6 +202,21 @@ async def export_receipts(
 async def read_outstanding(connection: Transaction, _: InternalCaller) -> Outstanding:
     """What accounts have in all and have not spent: what the business still owes them."""
     return Outstanding(credits=await accounts.outstanding(connection))
+
+
+async def _page(
+    connection: Connection, account_id: UUID, *, limit: int, cursor: str | None
+) -> tuple[Sequence[ledger.Receipt], str | None]:
+    """Receipts from this cursor on, and the next cursor if there are more."""
+    await accounts.read(connection, account_id)
+    found = await ledger.receipts(
+        connection,
+        account_id=account_id,
+        limit=limit + 1,
+        before_version=_version(cursor) if cursor is not None else None,
+    )
+    page = found[:limit]
+    return page, _cursor(page[-1].version) if len(found) > limit else None
 
 
 def _cursor(version: int) -> str:

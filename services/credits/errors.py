@@ -58,3 +58,17 @@ class TooManyRefunds(Problem):
             f"{maximum} results a month can be rejected. Try again next month, or write to us.",
             maximum=maximum,
         )
+
+
+class NeedsAnother(Problem):
+    """A large adjustment is answered for by two people."""
+
+    status = 409
+    title = "Somebody else has to approve this"
+
+
+class AlreadyApproved(Problem):
+    """The adjustment was booked before."""
+
+    status = 409
+    title = "Approved already"

@@ -15,6 +15,10 @@ FREE_CREDITS_MONTHLY = 3
 """What an account gets until billing has said what its plan gives."""
 
 
+AMOUNT_MAX = 1_000_000_000
+"""So many credits at most move at once, as the tables say as well."""
+
+
 class Bucket(StrEnum):
     """Where a credit can be. It is always in exactly one of them."""
 

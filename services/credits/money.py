@@ -4,6 +4,8 @@ Each piece of news has a cause and counts once. In which order they are heard ma
 what an account has in the end: `pools` sees to that.
 """
 
+from datetime import datetime
+
 from contracts.billing.v1 import (
     CreditsBlocked,
     CreditsPurchased,
@@ -15,6 +17,8 @@ from contracts.billing.v1 import (
 from services.credits import accounts, pools
 from services.credits.models import Movement
 from services.kit.db import Connection
+
+News = CreditsRevoked | CreditsRestored | CreditsBlocked | CreditsUnblocked | SubscriptionEnded
 
 
 async def purchased(connection: Connection, news: CreditsPurchased) -> None:
@@ -32,17 +36,10 @@ async def purchased(connection: Connection, news: CreditsPurchased) -> None:
 
 async def revoked(connection: Connection, news: CreditsRevoked) -> None:
     """Take back what is left of it; what is not is owed."""
-    await accounts.open_account(connection, news.account_id)
-    pool = await pools.lock(connection, news.account_id)
-    if not await pools.note(
-        connection,
-        news.account_id,
-        news.cause,
-        "pool",
-        amount=-news.amount,
-        at=news.paid_at or pools.NEVER_PAST,
-        closes=news.blocked_by,
-    ):
+    pool = await _heard(
+        connection, news, "pool", amount=-news.amount, at=news.paid_at, closes=news.blocked_by
+    )
+    if not pool:
         return
     if news.blocked_by:
         await pool.dispute(cause=news.cause)
@@ -51,16 +48,7 @@ async def revoked(connection: Connection, news: CreditsRevoked) -> None:
 
 async def restored(connection: Connection, news: CreditsRestored) -> None:
     """Give back what was taken; what is owed is repaid first."""
-    await accounts.open_account(connection, news.account_id)
-    pool = await pools.lock(connection, news.account_id)
-    if await pools.note(
-        connection,
-        news.account_id,
-        news.cause,
-        "pool",
-        amount=news.amount,
-        at=news.paid_at or pools.NEVER_PAST,
-    ):
+    if pool := await _heard(connection, news, "pool", amount=news.amount, at=news.paid_at):
         await pool.put(
             Movement.RESTORE,
             news.amount,
@@ -72,37 +60,36 @@ async def restored(connection: Connection, news: CreditsRestored) -> None:
 
 async def blocked(connection: Connection, news: CreditsBlocked) -> None:
     """Let what is disputed not be spent."""
-    await accounts.open_account(connection, news.account_id)
-    pool = await pools.lock(connection, news.account_id)
-    if await pools.note(
-        connection,
-        news.account_id,
-        news.cause,
-        "block",
-        amount=news.amount,
-        at=news.paid_at or pools.NEVER_PAST,
-    ):
+    if pool := await _heard(connection, news, "block", amount=news.amount, at=news.paid_at):
         await pool.dispute(cause=news.cause)
 
 
 async def unblocked(connection: Connection, news: CreditsUnblocked) -> None:
     """Let what was disputed be spent again."""
-    await accounts.open_account(connection, news.account_id)
-    pool = await pools.lock(connection, news.account_id)
-    if await pools.note(
-        connection,
-        news.account_id,
-        news.cause,
-        "close",
-        at=pools.NEVER_PAST,
-        closes=news.blocked_by,
-    ):
+    if pool := await _heard(connection, news, "close", closes=news.blocked_by):
         await pool.dispute(cause=news.cause)
 
 
 async def ended(connection: Connection, news: SubscriptionEnded) -> None:
     """Lose the pool, but for what is held and what was paid for later."""
+    if pool := await _heard(connection, news, "end", at=news.ended_at):
+        await pool.end(news.ended_at, cause=news.cause)
+
+
+async def _heard(
+    connection: Connection,
+    news: News,
+    kind: pools.Kind,
+    *,
+    amount: int = 0,
+    at: datetime | None = None,
+    closes: str | None = None,
+) -> pools.Pool | None:
+    """The account's pool, locked, for news that is noted herewith; None if it was known."""
     await accounts.open_account(connection, news.account_id)
     pool = await pools.lock(connection, news.account_id)
-    if await pools.note(connection, news.account_id, news.cause, "end", at=news.ended_at):
-        await pool.end(news.ended_at, cause=news.cause)
+    when = at or pools.NEVER_PAST
+    is_new = await pools.note(
+        connection, news.account_id, news.cause, kind, amount=amount, at=when, closes=closes
+    )
+    return pool if is_new else None

@@ -13,6 +13,7 @@ from services.billing import customers, event_log
 from services.billing.acting import Actor
 from services.billing.reconciling import Reconciler
 from services.billing.stripe_client import Stripe
+from tests.backups import back_up, restore
 from tests.billing.histories import state_of
 from tests.billing.served import Served
 from tests.billing.test_purchases import run
@@ -147,6 +148,31 @@ async def test_money_that_our_books_lost_is_found_again(
     moved = await given(reconciler.engine)
     assert moved["grant"] == 160
     assert moved["revoke"] - moved["restore"] == 33
+
+
+async def test_after_yesterdays_backup_what_is_missing_is_listed_and_not_fixed_silently(
+    reconciler: Reconciler, world: World, admin_url: str
+) -> None:
+    await reconciler.reconcile(fix=True)
+    yesterday = await back_up(admin_url, "billing", "credits")
+    world.top_up(100)
+    await reconciler.reconcile(fix=True)
+    assert await given(reconciler.engine) == {"grant": 260, "revoke": 33}
+
+    await restore(yesterday)
+    report = await reconciler.reconcile(fix=False)
+
+    assert report.missing_events
+    assert [one for one in report.differences if "grant 100" in one]
+    assert await given(reconciler.engine) == {"grant": 160, "revoke": 33}
+    now = await back_up(admin_url, "billing", "credits")
+    # Whoever looks at a customer counts its lease up.
+    assert {table.name for table in now.rows if now.rows[table] != yesterday.rows[table]} <= {
+        "customers"
+    }
+    await reconciler.reconcile(fix=True)
+    assert await given(reconciler.engine) == {"grant": 260, "revoke": 33}
+    assert (await reconciler.reconcile(fix=False)).is_clean
 
 
 async def test_two_sweeps_at_once_are_one(reconciler: Reconciler, world: World) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -11,19 +12,20 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from services.credits import audit
+from services.credits import adjustments, audit, seals
 from tests.credits.bank import Bank
 
 ENTRY = "insert into entries (movement_id, bucket, account_id, amount)"
 UNLOCK = (
-    "grant update, delete on movements, entries to current_user",
+    "grant update, delete on movements, entries, adjustments to current_user",
     "alter table entries disable trigger user",
     "alter table movements disable trigger user",
 )
 LOCK = (
     "alter table entries enable trigger user",
     "alter table movements enable trigger user",
-    "revoke update, delete on movements, entries from current_user",
+    "revoke update, delete on movements, entries, adjustments from current_user",
+    "grant update (approved_by, booked_at) on adjustments to current_user",
 )
 
 SUMS = "every movement has two entries that sum to zero"
@@ -34,6 +36,7 @@ LAST = "every account stands where its last movement left it"
 STORY = "every hold was placed once and ended as its state says"
 ORPHAN = "every entry belongs to a movement"
 NO_HOLD = "every movement of a job has a hold"
+ADJUSTED = "every adjustment is what an operator asked for"
 
 FALSIFICATIONS = {
     "update accounts set available = available + 1": {ROWS, LAST},
@@ -51,6 +54,9 @@ FALSIFICATIONS = {
     },
     "update entries set amount = amount * 2": {SUMS, ROWS, REPLAY},
     "update movements set available = available + 1 where kind = 'hold'": {REPLAY},
+    "update adjustments set amount = amount + 1": {ADJUSTED},
+    "delete from adjustments": {ADJUSTED},
+    "update adjustments set booked_at = null": {ADJUSTED},
     f"{ENTRY} select gen_random_uuid(), 'held', id, 5 from accounts": {ORPHAN, ROWS},
     f"{ENTRY} select id, 'issued', account_id, 1 from movements where kind = 'hold'": {SUMS},
 }
@@ -69,6 +75,10 @@ async def busy(unproven_engine: AsyncEngine) -> Bank:
     await bank.expire(late)
     await bank.capture(late)
     await bank.refund(account_id, late)
+    given = adjustments.Wanted(uuid4(), account_id, 3, "A broken week", "anna")
+    async with bank.engine.begin() as connection:
+        assert await adjustments.ask(connection, given)
+    await seals.seal(bank.engine)
     return bank
 
 
@@ -98,13 +108,14 @@ async def test_a_planted_drift_is_found(busy: Bank, statement: str, rules: set[s
     assert "broken" in audit.table(findings)
 
 
-async def run_the_command(bank: Bank) -> tuple[int | None, str]:
+async def run_the_command(bank: Bank, *options: str) -> tuple[int | None, str]:
     url = bank.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "services.credits",
         "audit",
+        *options,
         env=os.environ | {"DATABASE_URL": url, "REKINDLE_ENV": "local"},
         stdout=asyncio.subprocess.PIPE,
     )
@@ -120,6 +131,17 @@ async def test_the_command_says_what_it_found_and_exits_with_one(busy: Bank) -> 
 
     code, output = await run_the_command(busy)
     assert (code, output.splitlines()[-1]) == (1, "3 rules are broken.")
+
+
+async def test_the_command_knows_the_books_by_a_head_from_the_log(busy: Bank) -> None:
+    ((head,),) = await busy.rows("select encode(head, 'hex') from sealed_days")
+
+    known = await run_the_command(busy, "--head", head.upper())
+    strange = await run_the_command(busy, "--head", "00" * 32)
+
+    assert known[0] == 0
+    assert strange[0] == 1
+    assert "not the books" in strange[1]
 
 
 async def test_a_day_is_proven_once_whoever_comes_first(busy: Bank) -> None:

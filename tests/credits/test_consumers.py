@@ -313,3 +313,35 @@ async def test_the_consumer_process_sweeps_listens_and_stops(bank: Bank, amqp_ur
 
     assert process.returncode == 0
     assert b"sweep.done" in output
+
+
+async def test_who_is_erased_while_a_job_runs_pays_nothing_whatever_comes_late(
+    bank: Bank, hear: Hear
+) -> None:
+    """Erasing stops the jobs first; what a GPU has still in hand may be done all the same."""
+    account_id = await bank.open_account(amount=10)
+    job_id = await bank.hold(account_id, amount=4)
+
+    await hear(ended(JobCancelled, job_id, account_id), completed(job_id, account_id))
+    await hear(ended(JobFailed, job_id, account_id))
+
+    assert await bank.balance(account_id) == (10, 0)
+    assert await bank.state(job_id) == "released"
+
+
+async def test_the_books_know_a_pseudonym_and_nobody(bank: Bank) -> None:
+    """So they can stay when somebody is erased. Whoever adds words to them, look here."""
+    words = await bank.rows(
+        "select table_name, column_name from information_schema.columns"
+        " where table_schema = 'credits' and data_type in ('text', 'json', 'jsonb')"
+        " and table_name in ('accounts', 'holds', 'movements', 'entries', 'causes', 'seals')"
+        " order by 1, 2"
+    )
+
+    assert words == [
+        *(("accounts", column) for column in ("month_added", "plan", "tier")),
+        *(("causes", column) for column in ("cause", "closes", "kind")),
+        ("entries", "bucket"),
+        *(("holds", column) for column in ("reason", "state")),
+        *(("movements", column) for column in ("cause", "kind", "reason")),
+    ]

@@ -1,6 +1,7 @@
 """Many connections at once: never negative, never twice, and nothing waits for ever."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from tests.credits.bank import Bank
 
 CONNECTIONS = 64
 RACES = 100
+SWEEPS = int(os.environ.get("REKINDLE_LEDGER_SWEEPS", "200"))
 
 
 async def test_a_thousand_holds_on_a_hundred_credits_give_a_hundred(
@@ -64,19 +66,35 @@ async def test_a_double_click_that_cannot_be_paid_is_refused_each_time(bank: Ban
 
 
 async def test_the_sweeper_and_a_capture_never_both_have_their_way(bank: Bank) -> None:
-    account_id = await bank.open_account(amount=RACES)
+    account_id = await bank.open_account(amount=SWEEPS)
     old = datetime.now(UTC) - timedelta(days=2)
-    jobs = [await bank.hold(account_id, amount=1, at=old) for _ in range(RACES)]
+    jobs = [uuid4() for _ in range(SWEEPS)]
+    async with bank.engine.begin() as connection:
+        for n, job_id in enumerate(jobs):
+            # The sweeper begins with the oldest, and so meets the capture at the same hold.
+            at = old + timedelta(seconds=n)
+            await holds.place(
+                connection, account_id=account_id, job_id=job_id, amount=1, reason="race", at=at
+            )
 
-    for job_id in jobs:
-        await asyncio.gather(bank.capture(job_id), holds.expire_old(bank.engine, batch=1))
+    async def capture_after(pause_s: float, job_id: UUID) -> None:
+        await asyncio.sleep(pause_s)
+        await bank.capture(job_id)
+
+    # Now the one comes first, now the other.
+    for n, job_id in enumerate(jobs):
+        await asyncio.gather(
+            capture_after(n % 8 / 1000, job_id), holds.expire_old(bank.engine, batch=1)
+        )
 
     # A capture that came second was paid from what had just come back.
     assert await bank.balance(account_id) == (0, 0)
     captures = await bank.rows(
         "select job_id from movements where kind = 'capture' group by job_id having count(*) = 1"
     )
-    assert len(captures) == RACES
+    assert len(captures) == SWEEPS
+    ((swept,),) = await bank.rows("select count(*) from movements where kind = 'expire'")
+    assert 0 < swept < SWEEPS
 
 
 async def test_a_capture_and_a_release_never_both_have_their_way(bank: Bank) -> None:

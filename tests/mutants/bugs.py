@@ -14,6 +14,8 @@ ACCOUNTS = f"{CREDITS}/accounts.py"
 HOLDS = f"{CREDITS}/holds.py"
 POOLS = f"{CREDITS}/pools.py"
 REFUNDS = f"{CREDITS}/refunds.py"
+SEALS = f"{CREDITS}/seals.py"
+ADJUSTMENTS = f"{CREDITS}/adjustments.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,5 +257,47 @@ BUGS = (
         MONTHS,
         "revoke update, delete, truncate on entries, entries_other from current_user",
         "select 1",
+    ),
+    bug(
+        "sealed-without-entries",
+        "test_seals.py",
+        SEALS,
+        "m.reason, m.created_at, e.sides",
+        "m.reason, m.created_at",
+    ),
+    bug(
+        "seals-unchained",
+        "test_seals.py",
+        SEALS,
+        "coalesce(last.digest, '') || string_agg",
+        "string_agg",
+    ),
+    bug(
+        "days-unchained",
+        "test_seals.py",
+        SEALS,
+        "coalesce((select head from sealed_days order by day desc limit 1), '')",
+        "''::bytea",
+    ),
+    bug(
+        "approved-by-the-asker",
+        "test_adjustments.py",
+        ADJUSTMENTS,
+        "where id = :id and booked_at is null and lower(asked_by) <> lower(:approved_by)",
+        "where id = :id and booked_at is null",
+    ),
+    bug(
+        "approved-twice",
+        "test_adjustments.py",
+        ADJUSTMENTS,
+        "where id = :id and booked_at is null and lower",
+        "where id = :id and lower",
+    ),
+    bug(
+        "large-by-many-small",
+        "test_adjustments.py",
+        ADJUSTMENTS,
+        "if moved + abs(wanted.amount) > ALONE_MAX:",
+        "if abs(wanted.amount) > ALONE_MAX:",
     ),
 )
