@@ -303,16 +303,20 @@ async def test_the_consumer_process_sweeps_listens_and_stops(bank: Bank, amqp_ur
     async def settled() -> bool:
         return await bank.balance(account_id) == (7, 0)
 
+    async def said_that_it_swept() -> bool:
+        assert process.stdout
+        return b"sweep.done" in await process.stdout.readline()
+
     try:
         await send(broker, envelope(completed(job_id, account_id)))
         await until(settled)
+        await until(said_that_it_swept)
     finally:
         process.send_signal(signal.SIGTERM)
-        output, _ = await process.communicate()
+        await process.communicate()
         await broker.stop()
 
     assert process.returncode == 0
-    assert b"sweep.done" in output
 
 
 async def test_who_is_erased_while_a_job_runs_pays_nothing_whatever_comes_late(
