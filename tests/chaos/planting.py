@@ -26,6 +26,7 @@ TRIES_MAX = 3
 """A run is short: on a busy machine its users may not come to where the bug is."""
 
 NO_VERDICT = {"no verdict": 1, "details": {"no verdict": ["the run broke off"]}}
+LOGS = ".rekindle/chaos/logs"
 BORROWED = (".venv", ".rekindle/packages", ".rekindle/tools", ".rekindle/worker-venv")
 
 
@@ -97,7 +98,9 @@ def look_for(bug: Bug) -> Outcome:
             edit.apply(tree)
         for tries in range(1, TRIES_MAX + 1):
             verdict = _run(tree, bug, seed=bug.seed + tries - 1)
-            (VERDICTS / f"{bug.name}-{tries}.json").write_text(json.dumps(verdict, indent=2))
+            kept = VERDICTS / f"{bug.name}-{tries}"
+            kept.with_suffix(".json").write_text(json.dumps(verdict, indent=2))
+            shutil.copytree(tree / LOGS, kept, dirs_exist_ok=True)
             found.update(_counts(verdict))
             outcome = Outcome(bug, dict(found), tries, time.monotonic() - began)
             if outcome.is_right or not bug.bites:
