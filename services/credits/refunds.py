@@ -83,7 +83,7 @@ async def refund(
         hold.amount,
         cause=cause,
         reason=f"Returned for “{hold.reason}”: {TEXTS[reason]}",
-        paid_at=None,
+        paid_at=now,
         job_id=job_id,
     )
     event = HoldRefunded(
