@@ -138,8 +138,12 @@ class Pool:
         reason: str,
         paid_at: datetime | None,
     ) -> None:
-        """Let credits come in. They repay what is owed, or are lost at once if they are past."""
+        """Let credits come in, and go where they are due."""
         await self.move(movement, amount, cause=cause, reason=reason)
+        await self.receive(amount, cause=cause, paid_at=paid_at)
+
+    async def receive(self, amount: int, *, cause: str, paid_at: datetime | None) -> None:
+        """What has just come in is lost at once if it is past, and repays what is owed if not."""
         if self.is_past(paid_at):
             await self.change_past(amount, cause=cause)
         await self.settle(cause=cause)

@@ -94,7 +94,7 @@ async def refund(
         reason=reason,
     )
     await say(connection, event, about=account_id)
-    await pool.settle(cause=cause)
+    await pool.receive(hold.amount, cause=cause, paid_at=now)
     return Refund(hold.amount, pool.available)
 
 

@@ -155,7 +155,7 @@ class Account:
             return "TooManyRefunds"
         hold.is_refunded = True
         self.refunded_at.append(now)
-        self.came_in[f"refund:{job}"] = (hold.amount, EVER)
+        self.came_in[f"refund:{job}"] = (hold.amount, now)
         self.moves += 1
         return "refunded"
 

@@ -2,16 +2,23 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from services.credits import refunds
+from contracts.billing.v1 import SubscriptionEnded
+from services.credits import money, refunds
 from services.credits.errors import NothingToRefund, TooLateToRefund, TooManyRefunds
 from services.kit.problems import NotFound
 from tests.credits.bank import Bank
 from tests.credits.conftest import Caller
+
+
+async def end(bank: Bank, account_id: UUID, ended_at: datetime) -> None:
+    news = SubscriptionEnded(account_id=account_id, cause="forfeit:1", ended_at=ended_at)
+    async with bank.engine.begin() as connection:
+        await money.ended(connection, news)
 
 
 async def test_the_spent_credits_come_back_once(bank: Bank) -> None:
@@ -98,3 +105,31 @@ async def test_over_http(client: httpx.AsyncClient, bank: Bank, called_for: Call
 
     assert (strange.status_code, done.status_code, foreign.status_code) == (422, 200, 404)
     assert done.json()["available"] == 10
+
+
+@pytest.mark.parametrize("ends_in_hours", [0, 1])
+async def test_what_came_back_before_the_end_is_lost_with_the_rest(
+    bank: Bank, ends_in_hours: int
+) -> None:
+    account_id = await bank.open_account(amount=10)
+    await bank.refund(account_id, await bank.delivered(account_id, amount=4))
+    shown = (await bank.read(account_id)).lost_at_end
+
+    await end(bank, account_id, datetime.now(UTC) + timedelta(hours=ends_in_hours))
+
+    assert await bank.balance(account_id) == (0, 0)
+    assert await bank.rows("select past from accounts") == [(shown,)] == [(10,)]
+
+
+async def test_what_comes_back_after_the_end_may_be_spent_but_not_before_it(bank: Bank) -> None:
+    """By a clock that is behind Stripe's, the end is still to come."""
+    account_id = await bank.open_account(amount=10)
+    jobs = [await bank.delivered(account_id, amount=2) for _ in range(2)]
+    now = datetime.now(UTC)
+    await end(bank, account_id, now + timedelta(hours=1))
+
+    await bank.refund(account_id, jobs[0], at=now)
+    assert await bank.balance(account_id) == (0, 0)
+    await bank.refund(account_id, jobs[1], at=now + timedelta(hours=2))
+
+    assert await bank.balance(account_id) == (2, 0)
