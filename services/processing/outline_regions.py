@@ -18,9 +18,9 @@ RIM = 5
 """Pixels around a known print that belong to it, as its shadow does."""
 
 WAYS = ((-1, 0), (1, 0), (0, -1), (0, 1))
-NEXT_PRINT, HALF_OF_NEXT, SEEN_MIN = 1.2, 0.75, 0.25
+NEXT_PRINT, HALF_OF_NEXT, FREE_MIN = 1.2, 0.75, 0.6
 """How far off the next print is looked for, half the side of the box (both in the known print's
-size), and how much of the box stands out at least."""
+size), and how much of the box is in the picture and free of known prints at least."""
 
 BRIDGES, SAME_BOX = (3, 13), 0.02
 """What joins two prints, as glare does, is at most so wide; boxes so near are the same."""
@@ -93,23 +93,23 @@ def islands(masks: list[Mask], known: list[Quad]) -> list[Box]:
     return boxes[:ISLANDS_MAX]
 
 
-def beside(masks: list[Mask], known: list[Quad]) -> list[Box]:
-    """Boxes beside known prints, about as large, where more than page is seen.
+def beside(known: list[Quad], size: tuple[int, int]) -> list[Box]:
+    """Boxes beside known prints, about as large, where there is room for another.
 
-    On a busy table the table and the prints are one island.
+    On a busy table the table and the prints are one island, or none.
     """
-    rests = [_without(mask, known) for mask in masks]
+    free = _without(np.ones(size, np.uint8), known)
     boxes: list[Box] = []
     for quad in known:
         low, high = np.min(quad, axis=0), np.max(quad, axis=0)
-        size = high - low
         for way in WAYS:
-            middle = (low + high) / 2 + np.array(way) * size * NEXT_PRINT
-            left, top = np.clip(middle - HALF_OF_NEXT * size, 0, 1).tolist()
-            right, bottom = np.clip(middle + HALF_OF_NEXT * size, 0, 1).tolist()
+            middle = (low + high) / 2 + np.array(way) * (high - low) * NEXT_PRINT
+            half = (high - low) * HALF_OF_NEXT
+            left, top = np.clip(middle - half, 0, 1).tolist()
+            right, bottom = np.clip(middle + half, 0, 1).tolist()
             box = (left, top, right, bottom)
             is_new = not any(_is_amid(middle, other) for other in boxes)
-            if is_new and any(_part_seen(rest, box) > SEEN_MIN for rest in rests):
+            if is_new and _part_set(free, box) * _area(box) > FREE_MIN * 4 * half.prod():
                 boxes.append(box)
     return boxes
 
@@ -120,12 +120,17 @@ def _is_amid(place: NDArray[np.float64], box: Box) -> bool:
     return bool((np.abs(place - (low + high) / 2) < (high - low) / 6).all())
 
 
-def _part_seen(mask: Mask, box: Box) -> float:
-    """How much of a box stands out."""
+def _part_set(mask: Mask, box: Box) -> float:
+    """How much of a box is set in a mask."""
     height, width = mask.shape
     left, top, right, bottom = np.rint(np.array(box) * (width, height, width, height)).astype(int)
     piece = mask[top:bottom, left:right]
     return float(piece.mean()) if piece.size else 0.0
+
+
+def _area(box: Box) -> float:
+    left, top, right, bottom = box
+    return max(right - left, 0.0) * max(bottom - top, 0.0)
 
 
 def _without(mask: Mask, known: list[Quad]) -> Mask:

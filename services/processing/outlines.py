@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.processing import geometry, outline_refining, outline_regions, outline_search
+from services.processing.outline_regions import Box
 
 PROXY_PIXELS = 1_000_000
 WORK_SIDE = 480
@@ -20,7 +21,7 @@ SIDE_MIN = 64
 ASPECT_MAX = 4
 
 CONFIDENT = 0.6
-"""Below this the whole frame is the better proposal."""
+"""Below this nothing is proposed, nor looked at more closely."""
 
 NARROW, MARGIN_MAX, ASKEW_MAX = 0.1, 0.25, 0.02
 """How wide a border of scanned paper is, in parts of the frame, and how oblique unless narrow."""
@@ -31,8 +32,21 @@ PALE, UNEVEN = 100, 70
 LOOKS = 4
 """How often it is looked for more prints, each time without those that are known."""
 
+CUT, SEVERAL_CUT = 0.72, 0.8
+"""As for proposing to cut something off a frame, and to cut prints out of a page: a scan that
+loses a part, and half a print, are worse than one more corner to drag."""
+
+AROUND = 0.12
+"""How much more is seen of a print's surroundings in a closer look, in parts of its longer side."""
+
+SAME_PRINT = 0.5
+"""What a closer look shows is that print, if it has more in common with it than this."""
+
 COMMON_MAX = 0.2
 """Of the smaller of two prints; more, and they are not two."""
+
+INSIDE, SEVERAL = 0.85, 0.6
+"""Two prints that lie so far in a third, and fill so much of it, are what that really is."""
 
 WHOLE = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
 
@@ -51,31 +65,37 @@ class Outline:
 
 def find_outline(pixels: NDArray[np.uint8]) -> Outline:
     """The print in a picture, height x width x 3 sRGB; the whole frame when unsure."""
-    if _is_extreme(pixels):
+    if is_extreme(pixels):
         return Outline(WHOLE, 0.0)
     return _outline(proxy(pixels), is_whole=True)
 
 
 def find_prints(pixels: NDArray[np.uint8]) -> list[Outline]:
     """Several prints in one picture, in reading order; none when there is not more than one."""
-    if _is_extreme(pixels):
+    if is_extreme(pixels):
         return []
     seen = proxy(pixels)
     masks = outline_regions.standing_out(worked(seen))
     prints: list[Outline] = []
+    looked_at: list[Box] = []
     for _ in range(LOOKS):
         known = [outline.quad for outline in prints]
-        boxes = outline_regions.islands(masks, known) + outline_regions.beside(masks, known)
-        found = [_within(seen, box) for box in boxes]
-        sure = [outline for outline in found if outline.confidence >= CONFIDENT]
-        prints = _apart(prints + sure)
-        # Beside one print there is a table, beside two there may be more.
-        if len(prints) < 2 or len(prints) == len(known):  # noqa: PLR2004
+        boxes = outline_regions.islands(masks, known)
+        boxes += outline_regions.beside(known, masks[0].shape)
+        boxes = [box for box in boxes if box not in looked_at]
+        looked_at += boxes
+        sure = [found for box in boxes if (found := _within(seen, box)).confidence >= CONFIDENT]
+        apart = _apart(prints + sure)
+        new = [_looked_at_closely(seen, outline) for outline in apart if outline not in prints]
+        sure = [outline for outline in new if outline.confidence >= SEVERAL_CUT]
+        prints = _apart([outline for outline in apart if outline in prints] + sure)
+        if len(prints) == len(known):
             break
     return _in_reading_order(prints) if len(prints) > 1 else []
 
 
-def _is_extreme(pixels: NDArray[np.uint8]) -> bool:
+def is_extreme(pixels: NDArray[np.uint8]) -> bool:
+    """Whether a picture is too small or too narrow for a print to be looked for."""
     short, long = min(pixels.shape[:2]), max(pixels.shape[:2])
     return bool(short < SIDE_MIN or long > ASPECT_MAX * short)
 
@@ -102,7 +122,8 @@ def _outline(seen: NDArray[np.uint8], *, is_whole: bool) -> Outline:
     small = worked(seen)
     corners, confidence = outline_search.best(small)
     # Around a piece of a page there is more of the page.
-    if confidence < CONFIDENT or (is_whole and _is_on_its_paper(small, corners)):
+    bar = CUT if is_whole else CONFIDENT
+    if confidence < bar or (is_whole and _is_on_its_paper(small, corners)):
         return Outline(WHOLE, min(confidence, CONFIDENT))
     larger = seen.shape[1] / small.shape[1], seen.shape[0] / small.shape[0]
     corners = ((corners + 0.5) * larger - 0.5).astype(np.float32)
@@ -128,20 +149,52 @@ def _is_on_its_paper(small: NDArray[np.uint8], corners: NDArray[np.float32]) -> 
     return bool(middle >= PALE and high - low <= UNEVEN)
 
 
+def _looked_at_closely(seen: NDArray[np.uint8], outline: Outline) -> Outline:
+    """The print as it is seen when all of it, and little else, is in view."""
+    again = _within(seen, around(np.array(outline.quad), seen.shape[1], seen.shape[0]))
+    is_surer = again.confidence > outline.confidence and _common(again, outline) > SAME_PRINT
+    return again if is_surer else outline
+
+
+def around(quad: NDArray[np.float64], width: int, height: int) -> Box:
+    """What a closer look at a print sees of a picture of that size."""
+    low, high = quad.min(axis=0), quad.max(axis=0)
+    sides = np.array((width, height))
+    margin = AROUND * ((high - low) * sides).max() / sides
+    left, top = np.maximum(low - margin, 0).tolist()
+    right, bottom = np.minimum(high + margin, 1).tolist()
+    return left, top, right, bottom
+
+
 def _apart(outlines: list[Outline]) -> list[Outline]:
-    """Without those that lie over one of which we are surer."""
+    """Without those that lie over one of which we are surer, or around several."""
     kept: list[Outline] = []
     for outline in sorted(outlines, key=lambda outline: -outline.confidence):
-        if all(_common(outline, other) < COMMON_MAX for other in kept):
+        if all(_common(outline, other) < COMMON_MAX for other in kept) and not _is_several(
+            outline, outlines
+        ):
             kept.append(outline)
     return kept
 
 
+def _is_several(outline: Outline, outlines: list[Outline]) -> bool:
+    """Whether prints that lie side by side were taken for one."""
+    parts: list[Outline] = []
+    for other in sorted(outlines, key=lambda other: -other.confidence):
+        is_inside = _size(other) < INSIDE * _size(outline) and _common(other, outline) > INSIDE
+        if is_inside and all(_common(other, part) < COMMON_MAX for part in parts):
+            parts.append(other)
+    return len(parts) > 1 and sum(map(_size, parts)) > SEVERAL * _size(outline)
+
+
+def _size(outline: Outline) -> float:
+    return abs(geometry.area(np.array(outline.quad)))
+
+
 def _common(one: Outline, other: Outline) -> float:
     """What two prints have in common, in parts of the smaller one."""
-    first, second = np.array(one.quad), np.array(other.quad)
-    smaller = min(abs(geometry.area(first)), abs(geometry.area(second)))
-    return geometry.common_area(first, second) / max(smaller, 1e-9)
+    common = geometry.common_area(np.array(one.quad), np.array(other.quad))
+    return common / max(min(_size(one), _size(other)), 1e-9)
 
 
 def _within(seen: NDArray[np.uint8], box: tuple[float, float, float, float]) -> Outline:
@@ -151,7 +204,7 @@ def _within(seen: NDArray[np.uint8], box: tuple[float, float, float, float]) -> 
         round(part * side) for part, side in zip(box, (width, height) * 2, strict=True)
     )
     piece = np.ascontiguousarray(seen[top:bottom, left:right])
-    if _is_extreme(piece):
+    if is_extreme(piece):
         return Outline(WHOLE, 0.0)
     outline = _outline(piece, is_whole=False)
     quad = [

@@ -13,6 +13,7 @@ from services.processing.outlines import WHOLE, Outline, find_outline, find_prin
 SINGLES = range(5000, 5040)
 PAGES = range(5000, 5006)
 BUSY_PAGES = (10_005, 10_011, 10_016)
+SIDE_BY_SIDE, ONE_AT_FIRST = 10_035, 20_001
 SCANS = range(5000, 5006)
 
 
@@ -88,6 +89,27 @@ def test_prints_that_merge_with_a_busy_table_are_found_beside_the_others() -> No
     # A single look finds 17 of these 23.
     assert sum(found for found, _, _ in results) >= 20
     assert not sum(wrong for _, wrong, _ in results)
+
+
+def test_prints_side_by_side_are_not_one() -> None:
+    page = snapshots.album_page(SIDE_BY_SIDE)
+    outlines = find_prints(page.pixels)
+
+    covered = [
+        sum(
+            geometry.common_area(np.array(o.quad), quad) > geometry.area(quad) / 2 for o in outlines
+        )
+        for quad in page.quads
+    ]
+
+    assert len(outlines) == len(page.quads)
+    assert covered == [1] * len(page.quads)
+
+
+def test_a_page_of_which_the_first_look_shows_one_print_is_looked_at_again() -> None:
+    page = snapshots.album_page(ONE_AT_FIRST)
+
+    assert matched(find_prints(page.pixels), page.quads) == (len(page.quads), 0, True)
 
 
 def test_one_print_is_not_several() -> None:
