@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,6 +25,7 @@ KIND = "restore"
 CREDITS_MIN = 40
 COMMAND_WITHIN_S = 60.0
 CALL_TIMEOUT_S = 5.0
+ORDERS_MAX = 10
 WEBHOOK_TRIES = 20
 SCRATCH = "rekindle_migrated"
 SIDE = 64
@@ -116,8 +118,8 @@ class Person(User):
         )
 
     async def cancel(self) -> None:
-        if job := await self.order():
-            await self._recorded("cancel", self.client.jobs.cancel(job.id), job=str(job.id))
+        job = await self._insist(self.order)
+        await self._recorded("cancel", self.client.jobs.cancel(job.id), job=str(job.id))
 
     async def failing(self) -> None:
         """The next run ends as a machine that breaks does."""
@@ -152,9 +154,17 @@ class Person(User):
         )
 
     async def cancel_batch(self) -> None:
-        if batch := await self.batch():
-            cancelling = self.client.batches.cancel(batch.id)
-            await self._recorded("cancel batch", cancelling, batch=str(batch.id))
+        batch = await self._insist(self.batch)
+        cancelling = self.client.batches.cancel(batch.id)
+        await self._recorded("cancel batch", cancelling, batch=str(batch.id))
+
+    async def _insist(self, order: Callable[[], Awaitable[Any]]) -> Any:
+        """Order until it is taken: another program of the wave may have kept it from arriving."""
+        for _ in range(ORDERS_MAX):
+            if placed := await order():
+                return placed
+            await asyncio.sleep(1)
+        raise TimeoutError("no order was taken")
 
     async def change_plan(self) -> None:
         await self._change_plan()
