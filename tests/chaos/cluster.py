@@ -1,8 +1,12 @@
 """RabbitMQ's nodes as targets: one is struck at a time, so that a majority is always left."""
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from deploy.local import broker, rabbitmq
 from deploy.local.home import Home, read_json
@@ -11,6 +15,8 @@ from tests.chaos.schedule import NODES
 
 WHOLE_WITHIN_S = 15.0
 LOOK_AGAIN_S = 0.5
+STUCK_AFTER_S = 60.0
+BACK_WITHIN_TRIES = 8
 CALL_TIMEOUT_S = 30.0
 NOBODY_DEPENDS_ON_IT = "health/checks/node-is-quorum-critical"
 CUT_OFF = """\
@@ -44,6 +50,8 @@ class Cluster:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._turn = asyncio.Lock()
+        self.restarted = 0
+        """Nodes that were stuck while they started, until they were started again."""
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -64,10 +72,18 @@ class Cluster:
         await self._tell(name, CUT_OFF.format(milliseconds=int(for_s * 1000)))
         await asyncio.sleep(for_s)
 
+    async def comes_back(self) -> None:
+        """Wait until every node is there again, as long as an operator would help it."""
+        for _ in range(BACK_WITHIN_TRIES):
+            with suppress(Exception):
+                async with self.turn():
+                    return
+
     async def _whole(self) -> None:
         try:
             await self._becomes_whole()
         except TimeoutError:
+            await asyncio.to_thread(self._restart_stuck)
             for name in NODES[:2]:  # each mends what the others have
                 await self._tell(name, MEND)
             await self._becomes_whole()
@@ -87,6 +103,16 @@ class Cluster:
         except (StackError, OSError):
             return False
 
+    def _restart_stuck(self) -> None:
+        """What an operator does when nodes that were all killed wait for one another for ever."""
+        state = self._home.state()
+        for name, url in zip(NODES, state["amqp_management_urls"], strict=False):
+            pid = int(state["processes"][name]["pid"])
+            if _is_up(url) or time.time() - Path(f"/proc/{pid}").stat().st_ctime < STUCK_AFTER_S:
+                continue
+            os.kill(pid, signal.SIGKILL)
+            self.restarted += 1
+
     async def _tell(self, name: str, expression: str) -> None:
         """Let one node evaluate something."""
         programs = await asyncio.to_thread(rabbitmq.find)
@@ -100,3 +126,11 @@ class Cluster:
         )
         answer, _ = await asyncio.wait_for(asking.communicate(expression.encode()), CALL_TIMEOUT_S)
         assert answer.startswith(b"{ok"), answer
+
+
+def _is_up(url: str) -> bool:
+    try:
+        broker.call(url, "GET", "overview")
+    except (StackError, OSError):
+        return False
+    return True

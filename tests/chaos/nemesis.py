@@ -75,6 +75,11 @@ class Nemesis:
                 await asyncio.sleep(max(0.0, began_s + fault.at_s - self._now_s()))
                 lasting.create_task(self._strike(fault))
 
+    async def relent(self) -> int:
+        """No more of it: wait for RabbitMQ to be whole; how many of its nodes were stuck."""
+        await self._cluster.comes_back()
+        return self._cluster.restarted
+
     async def _strike(self, fault: Fault) -> None:
         try:
             async with self._turn_of(fault.target):

@@ -77,6 +77,7 @@ class Played:
     listeners: Sequence[Listener]
     ended_s: float = 0.0
     settled_after_s: float | None = None
+    nodes_restarted: int = 0
 
 
 def run(
@@ -143,7 +144,9 @@ async def _play(
             living = [asyncio.create_task(user.live(Path(folder), stop)) for user in users]
             await asyncio.sleep(CALM_FIRST_S)
             await played.nemesis.rage(faults)
-            await asyncio.sleep(scale.calm_s)
+            _, played.nodes_restarted = await asyncio.gather(
+                asyncio.sleep(scale.calm_s), played.nemesis.relent()
+            )
             stop.set()
             # Who waits for something that never comes is left; the checker will say what.
             with contextlib.suppress(TimeoutError):
@@ -220,6 +223,7 @@ def _verdict(
         "faults": len(nemesis.strikes),
         "kinds": len(nemesis.by_kind),
         "faults_by_kind": nemesis.by_kind,
+        "nodes_restarted": played.nodes_restarted,
         "missed": dict(nemesis.missed),
         "disks": "tmpfs" if disks.are_ours else "cannot be filled: no right to mount",
         "gpu_runs": completed,
