@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 
 import cv2
@@ -50,8 +51,7 @@ class PageAnswer:
 
 
 async def measure(options: Options) -> Report:
-    """Single prints, full frames, album pages; `options` change nothing here."""
-    del options
+    """Single prints, full frames, album pages, and prints of the photos in `options.photos`."""
     report = Report("outline", f"outline: {SINGLES} snapshots, {PAGES} album pages, {SCANS} scans")
     with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         singles = list(pool.map(_single, range(SINGLES)))
@@ -66,7 +66,7 @@ async def measure(options: Options) -> Report:
         _add_pages(report, pages)
         label = f"single prints taken for several (of {SPLIT})"
         report.add(label, [float(sum(split))], goal=Goal(at_most=0))
-        _add_photos(report, pool)
+        _add_photos(report, pool, options.photos or PHOTOS)
     return report
 
 
@@ -165,26 +165,26 @@ def matched(outlines: Sequence[Outline], quads: Sequence[Corners]) -> tuple[int,
     return len(set(found)), len(outlines) - len(set(found)), bool((np.diff(found) > 0).all())
 
 
-def _add_photos(report: Report, pool: ProcessPoolExecutor) -> None:
+def _add_photos(report: Report, pool: ProcessPoolExecutor, folder: Path) -> None:
     """Prints of real old photos, and those files themselves, from which nothing is to be cut."""
-    if not PHOTOS.is_dir():
-        report.notes.append(f"Prints of the photos in {PHOTOS} were not tried: it is not there.")
+    if not folder.is_dir():
+        report.notes.append(f"Prints of the photos in {folder} were not tried: it is not there.")
         return
-    answers = list(pool.map(_of_photos, range(9000, 9000 + FROM_PHOTOS)))
+    answers = list(pool.map(_of_photos, range(9000, 9000 + FROM_PHOTOS), repeat(folder)))
     ious = [answer.iou for answer in answers]
     report.add(f"prints of shared photos ({len(ious)}), mean IoU", [float(np.mean(ious))])
     report.add("  with IoU ≥ 0.9", [float(np.mean(np.array(ious) >= GOOD))])
-    kept = [overlap(np.array(find_outline(photo).quad), np.array(WHOLE)) for photo in _photos()]
+    kept = [overlap(np.array(find_outline(p).quad), np.array(WHOLE)) for p in _photos(folder)]
     report.add(f"  the {len(kept)} files themselves: least part kept", [min(kept)])
 
 
-def _of_photos(seed: int) -> Answer:
-    return _answered(snapshots.snapshot(seed, [_drawer(photo) for photo in _photos()]))
+def _of_photos(seed: int, folder: Path) -> Answer:
+    return _answered(snapshots.snapshot(seed, [_drawer(photo) for photo in _photos(folder)]))
 
 
 @cache
-def _photos() -> list[snapshots.Pixels]:
-    paths = sorted(path for path in PHOTOS.iterdir() if path.suffix in {".png", ".jpg"})
+def _photos(folder: Path) -> list[snapshots.Pixels]:
+    paths = sorted(path for path in folder.iterdir() if path.suffix in {".png", ".jpg"})
     return [_opened(path) for path in paths]
 
 
