@@ -133,11 +133,11 @@ async def read_subscription(connection: Transaction, account_id: AccountOfCaller
 
 
 @router.get("/subscription/cancellation")
-async def preview_cancellation(
-    request: Request, connection: Transaction, account_id: AccountOfCaller
-) -> Cancellation:
+async def preview_cancellation(request: Request, account_id: AccountOfCaller) -> Cancellation:
     """What would be lost, and when, if the subscription were cancelled now."""
-    cover = await checkouts.running(connection, account_id)
+    # Credits is asked after this transaction, which waits for nobody.
+    async with request.app.state.engine.begin() as connection:
+        cover = await checkouts.running(connection, account_id)
     if cover is None:
         raise NotSubscribed
     credits_: ServiceClient = request.app.state.credits
