@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,7 +12,7 @@ from services.billing.price_sync import Sync
 from services.billing.reconciling import Reconciler, Report
 from services.billing.settings import StripeSettings, SyncSettings
 from services.billing.stripe_client import Stripe
-from services.kit.db import create_engine
+from services.kit.db import opened_engine
 from services.kit.settings import ServiceSettings, load
 
 PARKED_SHOWN_MAX = 200
@@ -77,14 +77,9 @@ def add_to(roles: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     again.add_argument("event_ids", nargs="+", metavar="evt_…")
 
 
-@asynccontextmanager
-async def _database() -> AsyncIterator[AsyncEngine]:
+def _database() -> AbstractAsyncContextManager[AsyncEngine]:
     url = load(ServiceSettings).database_url.get_secret_value()
-    engine = create_engine(url, name="billing-desk", pool_size=2)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
+    return opened_engine(url, name="billing-desk", pool_size=2)
 
 
 @asynccontextmanager

@@ -1,8 +1,7 @@
 """What operators ask: `python -m services.credits audit|adjust|approve`."""
 
 import argparse
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.credits import adjustments, seals
 from services.credits import audit as auditing
 from services.credits.models import AMOUNT_MAX
-from services.kit.db import create_engine, uuid7
+from services.kit.db import opened_engine, uuid7
 from services.kit.problems import Problem
 from services.kit.settings import ServiceSettings, load
 
@@ -93,11 +92,6 @@ def _words(written: str) -> str:
     return words
 
 
-@asynccontextmanager
-async def _database() -> AsyncIterator[AsyncEngine]:
+def _database() -> AbstractAsyncContextManager[AsyncEngine]:
     url = load(ServiceSettings).database_url.get_secret_value()
-    engine = create_engine(url, name="credits-desk", pool_size=1)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
+    return opened_engine(url, name="credits-desk", pool_size=1)

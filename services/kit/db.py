@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +43,16 @@ def create_engine(url: str, *, name: str, pool_size: int = 5) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+@asynccontextmanager
+async def opened_engine(url: str, *, name: str, pool_size: int) -> AsyncIterator[AsyncEngine]:
+    """An engine for one command, and its connections closed afterwards."""
+    engine = create_engine(url, name=name, pool_size=pool_size)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 def create_unpooled_engine(url: str, *, name: str) -> AsyncEngine:
