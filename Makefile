@@ -14,9 +14,6 @@ LOCAL := $(VENV)/python -m deploy.local
 # What `only=` selects: a kind of test, or a folder.
 ifeq ($(only),unit)
   SELECTION := -m "not stack"
-else ifeq ($(only),rabbit4)
-  SELECTION := -m messaging
-  export REKINDLE_RABBITMQ4 := 1
 else ifneq ($(only),)
   SELECTION := tests/$(only)
 endif
@@ -34,7 +31,7 @@ help: ## List these targets
 run: setup ## Start everything and restore one photo [PHOTO=file] [KIND=restore|colourize|restore_colourize] [ONCE=1]
 	@$(LOCAL) run --home "$(HOME_DIR)" --kind "$(KIND)" --photo "$(PHOTO)" $(if $(ONCE),--once)
 
-test: setup ## Run every test [only=unit|rabbit4|<folder of tests/>]
+test: setup ## Run every test [only=unit|<folder of tests/>]
 	@$(VENV)/python -m pytest $(SELECTION)
 
 chaos: setup ## Torment a stack of its own and prove that nothing went wrong [minutes=2] [seed=1] [only=failpoints|planted [bugs="a b"]]

@@ -31,7 +31,6 @@ TESTS = "rekindle_tests"
 TESTS_VHOST = "rekindle-tests"
 STACK_START_TIMEOUT_S = 600
 LOCK_TIMEOUT_MS = 10_000
-NEWER_RABBITMQ = "REKINDLE_RABBITMQ4"
 OF_RUNPOD = ("RUNPOD_API_KEY", "RUNPOD_CONTRACT_ENDPOINT")
 OF_STRIPE = ("STRIPE_API_KEY",)
 
@@ -50,11 +49,10 @@ end $$
 """
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     # A shell that starts this in the background has everything it starts ignore Ctrl-C, and so
     # would the programs that the tests stop with it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "messaging: speaks to the broker itself (added here)")
 
 
 def pytest_report_header() -> list[str]:
@@ -72,11 +70,8 @@ def _asked(contract: str, service: str, settings: tuple[str, ...]) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the stack, so that `-m "not stack"` is what runs without it."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "stack" in fixtures:
+        if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker("stack")
-        if "amqp_url" in fixtures:
-            item.add_marker("messaging")
 
 
 @pytest.fixture(scope="session")
@@ -86,13 +81,11 @@ def stack() -> Iterator[State]:
     REKINDLE_TEST_HOME names a home that already runs; it is used as it is and left running.
     """
     given = os.environ.get("REKINDLE_TEST_HOME")
-    newer = NEWER_RABBITMQ in os.environ
-    home = Home(Path(given or PRIVATE / ("test-rabbitmq4" if newer else "test")).resolve())
+    home = Home(Path(given or PRIVATE / "test").resolve())
     if given and lock.owner(home):
         yield home.state()
         return
     options = ["--any-port", "--detach"]
-    options += ["--rabbitmq4"] if newer else []
     options += ["--coverage"] if "REKINDLE_COVERAGE" in os.environ else []
     with ExitStack() as servers:
         addresses = servers.enter_context(containers())

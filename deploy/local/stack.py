@@ -42,7 +42,6 @@ PORTS: Mapping[str, int | None] = dict.fromkeys(
 class Options:
     only: tuple[str, ...] = ()
     coverage: bool = False
-    newer_rabbitmq: bool = False
     gateway_port: int | None = GATEWAY_PORT
     copies: int = 1
     workers: int = 1
@@ -87,9 +86,7 @@ def build(home: Home, options: Options) -> Stack:
             home, addresses, gpu_slots=options.gpu_slots
         ).items()
     }
-    found = servers.find(
-        home, addresses, wants=options.wants, newer_rabbitmq=options.newer_rabbitmq
-    )
+    found = servers.find(home, addresses, wants=options.wants)
     programs = python_programs(home, addresses, services, options=options)
     if options.coverage:  # it begins to measure when Python starts, and a fork is past that
         programs = [replace(program, nursed=False) for program in programs]

@@ -32,9 +32,8 @@ end).
 
 MEND = """\
 [begin
-    {resource, VHost, queue, Name} = amqqueue:get_name(Queue),
-    rabbit_quorum_queue:delete_member(VHost, Name, Node),
-    rabbit_quorum_queue:add_member(VHost, Name, Node, 5000)
+    rabbit_quorum_queue:delete_member(Queue, Node),
+    rabbit_quorum_queue:add_member(Queue, Node, promotable, 5000)
 end ||
     Node <- nodes(),
     Queue <- rabbit_amqqueue:list(),

@@ -55,11 +55,22 @@ def test_the_servers_found_are_new_enough_and_private() -> None:
 
 def test_without_apt_the_sentence_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "PACKAGES", Path("/nonexistent"))
-    monkeypatch.setattr(rabbitmq, "_private", _refuse)
-    monkeypatch.setattr(rabbitmq, "_installed", _refuse)
+    for attempt in ("_of_next_release", "_private", "_installed"):
+        monkeypatch.setattr(rabbitmq, attempt, _refuse)
 
     with pytest.raises(StackError, match="set AMQP_URL and RABBITMQ_MANAGEMENT_URL"):
         rabbitmq.find()
+
+
+def test_what_the_next_release_cannot_give_comes_from_this_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = Path("unpacked")
+    this_release = rabbitmq.Programs(here, here, here, library_path="", origin="private packages")
+    monkeypatch.setattr(rabbitmq, "_of_next_release", _refuse)
+    monkeypatch.setattr(rabbitmq, "_private", lambda: this_release)
+
+    assert rabbitmq.find() is this_release
 
 
 def _refuse() -> rabbitmq.Programs:
