@@ -32,9 +32,8 @@ PALE, UNEVEN = 100, 70
 LOOKS = 4
 """How often it is looked for more prints, each time without those that are known."""
 
-CUT, SEVERAL_CUT = 0.72, 0.8
-"""As for proposing to cut something off a frame, and to cut prints out of a page: a scan that
-loses a part, and half a print, are worse than one more corner to drag."""
+SEVERAL_CUT = 0.92
+"""As for cutting a print out of a page: half a print is worse than one more to be marked."""
 
 AROUND = 0.12
 """How much more is seen of a print's surroundings in a closer look, in parts of its longer side."""
@@ -121,9 +120,7 @@ def worked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _outline(seen: NDArray[np.uint8], *, is_whole: bool) -> Outline:
     small = worked(seen)
     corners, confidence = outline_search.best(small)
-    # Around a piece of a page there is more of the page.
-    bar = CUT if is_whole else CONFIDENT
-    if confidence < bar or (is_whole and _is_on_its_paper(small, corners)):
+    if confidence < CONFIDENT or (is_whole and _is_on_its_paper(small, corners)):
         return Outline(WHOLE, min(confidence, CONFIDENT))
     larger = seen.shape[1] / small.shape[1], seen.shape[0] / small.shape[0]
     corners = ((corners + 0.5) * larger - 0.5).astype(np.float32)
