@@ -305,6 +305,31 @@ class Plans(Answer):
     top_ups: tuple[TopUp, ...]
 
 
+class Subscription(Answer):
+    """The plan of an account. `ends_at` is set when it is cancelled: all credits are lost then."""
+
+    plan: str
+    tier: str
+    since: datetime
+    source: Literal["free", "gift", "paid"]
+    interval: Literal["month", "year"] | None = None
+    renews_at: datetime | None = None
+    ends_at: datetime | None = None
+    payment_due: bool = False
+    payment_detail: str | None = None
+    priority_until: datetime | None = None
+
+
+class Cancellation(Answer):
+    """What would be lost if the subscription were cancelled now."""
+
+    plan: str
+    ends_at: datetime
+    credits_lost: int
+    credits_held: int
+    falls_back_to: str
+
+
 class Checkout(Answer):
     """A purchase. It is `paid` once the money has come; `url` is where to pay while it is open."""
 

@@ -10,7 +10,15 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, model_validator
 
 from contracts.message import Tier
-from services.billing import books, business, checkouts, plans, standing, subscriptions
+from services.billing import (
+    books,
+    business,
+    checkouts,
+    payments_missed,
+    plans,
+    standing,
+    subscriptions,
+)
 from services.billing.acting import utc_now
 from services.billing.checkouts import Cashier, Checkout, Purpose
 from services.billing.errors import KeyRequired, NotSubscribed
@@ -56,6 +64,7 @@ class Subscription(BaseModel):
     renews_at: datetime | None = None
     ends_at: datetime | None = None
     payment_due: bool = False
+    payment_detail: str | None = None
     priority_until: datetime | None = None
 
 
@@ -121,12 +130,16 @@ async def read_subscription(connection: Transaction, account_id: AccountOfCaller
     paid = cover.subscription
     is_due = paid.status in standing.PAYMENT_DUE
     ends_at = cover.ends_at or paid.will_end_at
+    detail = None
+    if is_due:
+        detail = await payments_missed.last_told(connection, account_id, plan=paid.plan)
     return known.model_copy(
         update={
             "interval": "year" if paid.is_annual else "month",
             "renews_at": None if ends_at or is_due else paid.period_ends_at,
             "ends_at": ends_at,
             "payment_due": is_due,
+            "payment_detail": detail,
             "priority_until": cover.grace_ends_at if is_due else None,
         }
     )

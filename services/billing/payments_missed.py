@@ -6,6 +6,7 @@ first invoice is none either, for its owner has the page in front of them.
 
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from contracts.billing.v1 import PaymentMissed, WhyMissed
@@ -42,6 +43,22 @@ async def tell(
     is_news = new.on_conflict_do_nothing().returning(payments_missed.c.invoice_id)
     if await connection.scalar(is_news) is None:
         return
-    detail = DETAILS[reason].format(plan=plans.find(plan).title)
+    detail = _detail(reason, plan)
     event = PaymentMissed(account_id=account_id, plan=plan, reason=reason, detail=detail)
     await say(connection, event, about=account_id)
+
+
+async def last_told(connection: Connection, account_id: UUID, *, plan: str) -> str | None:
+    """What the owner was told when a payment was last missed; None if none was."""
+    latest = (
+        sa.select(payments_missed.c.reason)
+        .where(payments_missed.c.account_id == account_id)
+        .order_by(payments_missed.c.said_at.desc())
+        .limit(1)
+    )
+    reason: WhyMissed | None = await connection.scalar(latest)
+    return reason and _detail(reason, plan)
+
+
+def _detail(reason: WhyMissed, plan: str) -> str:
+    return DETAILS[reason].format(plan=plans.find(plan).title)

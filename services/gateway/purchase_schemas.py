@@ -24,6 +24,9 @@ class Subscription(BaseModel):
         datetime | None, Field(description="It is cancelled: all credits are lost then.")
     ] = None
     payment_due: Annotated[bool, Field(description="The last payment failed.")] = False
+    payment_detail: Annotated[str | None, Field(description="Why it failed, and what to do.")] = (
+        None
+    )
     priority_until: Annotated[
         datetime | None, Field(description="Until when a payment that is due costs no priority.")
     ] = None

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from services.billing import subscriptions
+from services.billing import payments_missed, subscriptions
 from tests.billing.emulated import Till
 from tests.stripe.browser import CARD
 
@@ -92,6 +92,9 @@ async def test_a_renewal_that_is_not_paid_is_told_once_and_gives_nothing(
     (missed,) = await till.said(MISSED)
     assert (missed["plan"], missed["reason"]) == ("remember", reason)
     assert word in missed["detail"]
+    async with till.engine.connect() as connection:
+        told = await payments_missed.last_told(connection, till.account_id, plan="remember")
+    assert told == missed["detail"]
     assert await plan_of(till, till.account_id) == ("remember", "priority")
     assert await till.untreated() == []
 

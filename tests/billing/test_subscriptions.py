@@ -124,6 +124,7 @@ async def test_the_subscription_is_shown_to_its_owner(
         "renews_at": None,
         "ends_at": None,
         "payment_due": False,
+        "payment_detail": None,
         "priority_until": None,
     }
     gift = {"plan": "remember", "tier": "priority", "source": "gift", **unpaid}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -69,6 +70,13 @@ class Newcomer:
             output, _ = await process.communicate()
         return output.decode()
 
+    async def changed(self, command: str, before: str) -> str:
+        """What a command says once it no longer says what it said before."""
+        async with asyncio.timeout(SECONDS_MAX):
+            while (said := await self.said(command)) == before:
+                await asyncio.sleep(0.2)
+        return said
+
 
 @pytest.fixture
 async def newcomer(stack: State, tmp_path: Path) -> AsyncIterator[Newcomer]:
@@ -120,6 +128,33 @@ async def test_a_plan_is_bought_on_the_page_and_its_credits_arrive(newcomer: New
         _, refusal = await process.communicate()
     assert process.returncode == 1
     assert b"subscribed to cherish" in refusal
+
+
+async def test_a_plan_is_seen_and_cancelled_on_the_page_with_the_loss_said_before(
+    newcomer: Newcomer,
+) -> None:
+    assert await newcomer.said("plan") == "You are on the plan free. See others: `rekindle buy`.\n"
+    async with newcomer.typing("plan", "cancel") as process:
+        _, refusal = await process.communicate()
+    assert process.returncode == 1
+    assert b"no subscription that could be cancelled" in refusal
+    async with newcomer.typing("buy", "remember") as process:
+        await asyncio.to_thread(newcomer.browser.pay, await address_of(process))
+        await process.communicate()
+
+    async with newcomer.typing("plan", "cancel") as process:
+        output, said = await process.communicate()
+    address, before = output.decode().strip(), await newcomer.said("plan")
+    page = await asyncio.to_thread(newcomer.browser.open, address)
+    (mine,) = set(re.findall(r'name="subscription" value="([^"]+)"', page.text))
+    await asyncio.to_thread(newcomer.browser.send, address, do="cancel", subscription=mine)
+    after = await newcomer.changed("plan", before)
+
+    assert b"all credits are lost on" in said
+    assert b": 28 as of now. The plan is free then." in said
+    assert before.startswith("You are on the plan remember, paid by the month. It renews on ")
+    assert "It is cancelled and ends on " in after
+    assert "renews" not in after
 
 
 async def test_what_is_not_on_sale_is_refused_before_anything_is_begun(newcomer: Newcomer) -> None:

@@ -72,6 +72,7 @@ def test_help_teaches_every_command_with_examples(rekindle: Rekindle) -> None:
         "jobs",
         "credits",
         "buy",
+        "plan",
         "doctor",
     }
     for_operators = {"dead", "costs", "billing", "audit"}

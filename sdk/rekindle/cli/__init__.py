@@ -15,6 +15,7 @@ from sdk.rekindle.cli.handoff import handoff
 from sdk.rekindle.cli.health import doctor
 from sdk.rekindle.cli.jobs import jobs
 from sdk.rekindle.cli.photos import photos
+from sdk.rekindle.cli.plan import plan
 from sdk.rekindle.cli.restore import restore
 
 
@@ -30,6 +31,7 @@ def cli() -> None:
       rekindle handoff                           take the pictures with your phone
       rekindle credits                           what it cost, and what is left
       rekindle buy 10                            more credits; without a number: what is on sale
+      rekindle plan                              your plan: see, change or cancel it
 
     \b
     Which Rekindle: REKINDLE_URL (and REKINDLE_ISSUER to log in there), else the local stack
@@ -39,7 +41,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(login, logout, restore, batch, photos, handoff, jobs, show_credits, buy),
+    *(login, logout, restore, batch, photos, handoff, jobs, show_credits, buy, plan),
     *(doctor, dead, costs, billing, audit),
 )
 for command in COMMANDS:

@@ -31,7 +31,10 @@ MENDS = {
     "took-too-long": "Look again with `rekindle jobs list` and `rekindle photos list`.",
     "too-many-handoffs": "Stop the other `rekindle handoff` with Ctrl-C, or wait until it ends.",
     "insufficient-credits": "Buy more with `rekindle buy`, or choose a cheaper --kind.",
-    "already-subscribed": "Buy credits on top: `rekindle buy 10`.",
+    "already-subscribed": "Change it with `rekindle plan change`, or buy credits on top: "
+    "`rekindle buy 10`.",
+    "nothing-to-manage": "See what there is to buy: `rekindle buy`.",
+    "not-subscribed": "See what you are on: `rekindle plan`.",
     "kind-not-available": "Choose another --kind.",
     "unknown-kind": "Choose another --kind.",
     "not-found": "See yours with `rekindle photos list` and `rekindle jobs list`.",
