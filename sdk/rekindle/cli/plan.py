@@ -45,7 +45,8 @@ async def plan(*, wish: str | None, as_json: bool) -> None:
     if lost:
         err.print(
             f"If you cancel, all credits are lost on {lost.ends_at:%F}: {lost.credits_lost} as of "
-            f"now. The plan is {lost.falls_back_to} then."
+            f"now. The plan is {lost.falls_back_to} then.",
+            soft_wrap=True,
         )
     err.print("This is the page (your browser should open):")
     out.print(address, soft_wrap=True, highlight=False, markup=False)
