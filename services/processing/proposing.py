@@ -12,10 +12,11 @@ from services.processing.decoding import decode
 PROXY_SIDE = 1_000
 """A JPEG is decoded no larger than needed for what is looked at."""
 
-CONFIDENT = 0.95
+CONFIDENT = 0.97
 """From here on a photo whose corners nobody gave is cut along those we propose.
 
-Of 255 photographs that show no print 1 is cut (from 0.8 on 23); of 200 snapshots 171 reach it.
+Of 200 scans of one print 1 is cut, of 300 pieces of photographs none (from 0.8 on 8 and none); of
+200 snapshots 154 reach it, each with its right corners.
 """
 
 PRINTS_MAX = 9
