@@ -130,6 +130,8 @@ def processes(
             name=node.name,
             command=(str(programs.server),),
             environment=environment,
+            # Under faults 4.x may leave a schema in the folder that it is started in.
+            directory=home.data / node.name,
             # Its AMQP port is opened last, after the management plugin's.
             ready=answers_tcp(node.amqp),
             needs=("epmd", *(earlier.name for earlier in nodes[:place] if _is_new(home, node))),

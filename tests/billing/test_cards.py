@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from services.billing import payments_missed, subscriptions
+from services.billing import api, subscriptions
 from tests.billing.emulated import Till
 from tests.stripe.browser import CARD
 
@@ -93,8 +93,8 @@ async def test_a_renewal_that_is_not_paid_is_told_once_and_gives_nothing(
     assert (missed["plan"], missed["reason"]) == ("remember", reason)
     assert word in missed["detail"]
     async with till.engine.connect() as connection:
-        told = await payments_missed.last_told(connection, till.account_id, plan="remember")
-    assert told == missed["detail"]
+        shown = await api.read_subscription(connection, till.account_id)
+    assert (shown.payment_due, shown.payment_detail) == (True, missed["detail"])
     assert await plan_of(till, till.account_id) == ("remember", "priority")
     assert await till.untreated() == []
 

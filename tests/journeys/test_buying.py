@@ -143,8 +143,8 @@ async def test_a_plan_is_seen_and_cancelled_on_the_page_with_the_loss_said_befor
         await process.communicate()
 
     async with newcomer.typing("plan", "cancel") as process:
-        output, said = await process.communicate()
-    address, before = output.decode().strip(), await newcomer.said("plan")
+        _, said = await process.communicate()
+    address, before = said.decode().split()[-1], await newcomer.said("plan")
     page = await asyncio.to_thread(newcomer.browser.open, address)
     (mine,) = set(re.findall(r'name="subscription" value="([^"]+)"', page.text))
     await asyncio.to_thread(newcomer.browser.send, address, do="cancel", subscription=mine)

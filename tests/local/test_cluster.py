@@ -61,6 +61,7 @@ def test_nodes_share_a_cookie_and_nothing_else(tmp_path: Path) -> None:
     cookies = {(tmp_path / "data" / n.name / "home" / ".erlang.cookie").read_text() for n in nodes}
 
     assert len(cookies) == 1
+    assert [node.directory.name for node in nodes] == [node.name for node in nodes]
     for own in ("RABBITMQ_MNESIA_BASE", "RABBITMQ_NODENAME", "RABBITMQ_DIST_PORT"):
         assert len({node.environment[own] for node in nodes}) == len(nodes)
 

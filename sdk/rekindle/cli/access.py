@@ -1,11 +1,19 @@
 """`rekindle login` and `rekindle logout`."""
 
-import webbrowser
 from contextlib import suppress
+from functools import partial
 
 import click
 
-from sdk.rekindle.cli.door import door, err, issuer_of, json_option, out, plain, show_json
+from sdk.rekindle.cli.door import (
+    door,
+    issuer_of,
+    json_option,
+    lead_to,
+    out,
+    plain,
+    show_json,
+)
 from sdk.rekindle.client import Rekindle
 from sdk.rekindle.login import login_in_browser, login_with_password
 from sdk.rekindle.places import Place, find_place
@@ -53,11 +61,7 @@ async def logout() -> None:
 
 
 async def _log_in_person(place: Place) -> Tokens:
-    def show(address: str) -> None:
-        err.print("Log in here (your browser should open):")
-        err.print(address, soft_wrap=True, highlight=False, markup=False)
-        webbrowser.open(address)
-
+    show = partial(lead_to, words="Log in here")
     return await login_in_browser(issuer_of(place), show)
 
 

@@ -1,14 +1,12 @@
 """`rekindle buy`: a page to pay on, and the credits are seen to arrive."""
 
-import webbrowser
-
 import click
 
 from sdk.rekindle.cli.door import (
     connected,
     door,
-    err,
     json_option,
+    lead_to,
     out,
     plain,
     show_json,
@@ -48,7 +46,8 @@ async def buy(*, what: str | None, yearly: bool, as_json: bool) -> None:
         before = await rekindle.credits.balance()
         known = {receipt.id for receipt in (await rekindle.credits.receipts()).items}
         checkout = await _begin(rekindle, on_sale, what, yearly=yearly)
-        _lead_to(checkout)
+        if checkout.url:
+            lead_to(checkout.url, words="Pay here")
         ended = await rekindle.purchases.wait(checkout)
         if ended.state != "paid":
             raise RekindleError(NOT_PAID[ended.state])
@@ -71,14 +70,6 @@ async def _begin(rekindle: Rekindle, on_sale: Plans, what: str, *, yearly: bool)
         return await rekindle.purchases.top_up(int(what))
     wish = f"{what} --yearly" if yearly else what
     raise RekindleError(f"“{wish}” is not on sale. See what is: `rekindle buy`.")
-
-
-def _lead_to(checkout: Checkout) -> None:
-    if checkout.url is None:
-        return
-    err.print("Pay here (your browser should open):")
-    err.print(checkout.url, soft_wrap=True, highlight=False, markup=False)
-    webbrowser.open(checkout.url)
 
 
 def _show(on_sale: Plans) -> None:

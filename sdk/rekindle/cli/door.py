@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import sys
+import webbrowser
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn, ParamSpec
@@ -121,6 +122,13 @@ def table_of(*columns: str) -> Table:
     for place, column in enumerate(columns):
         table.add_column(column, no_wrap=place == 0, overflow="fold")
     return table
+
+
+def lead_to(address: str, *, words: str) -> None:
+    """Say where to go on, and open it in the user's browser."""
+    err.print(f"{words} (your browser should open):")
+    err.print(address, soft_wrap=True, highlight=False, markup=False)
+    webbrowser.open(address)
 
 
 def plain(text: str) -> str:

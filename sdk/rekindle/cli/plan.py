@@ -1,10 +1,8 @@
 """`rekindle plan`: what you are on, and the page to change it on."""
 
-import webbrowser
-
 import click
 
-from sdk.rekindle.cli.door import connected, door, err, json_option, out, plain, show_json
+from sdk.rekindle.cli.door import connected, door, err, json_option, lead_to, out, plain, show_json
 from sdk.rekindle.models import Subscription
 from sdk.rekindle.purchases import Purpose
 
@@ -48,9 +46,7 @@ async def plan(*, wish: str | None, as_json: bool) -> None:
             f"now. The plan is {lost.falls_back_to} then.",
             soft_wrap=True,
         )
-    err.print("This is the page (your browser should open):")
-    out.print(address, soft_wrap=True, highlight=False, markup=False)
-    webbrowser.open(address)
+    lead_to(address, words="This is the page")
 
 
 def _said(seen: Subscription) -> str:
