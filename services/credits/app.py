@@ -1,5 +1,8 @@
 """Assemble the HTTP side of the credits service."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -25,12 +28,20 @@ def create_app() -> FastAPI:
         name="credits",
         pool_size=settings.database_pool_size,
     )
+    placer = Placer(engine)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with closing(placer):
+            yield
+
     app = create_service(
         "credits",
         version=settings.rekindle_version,
         engine=engine,
+        lifespan=lifespan,
         routers=[api.router, api.internal],
         internal_secrets=settings.internal_secrets.get_secret_value().split(","),
     )
-    app.state.placer = Placer(engine)
+    app.state.placer = placer
     return app

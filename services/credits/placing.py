@@ -6,8 +6,10 @@ plain (too few credits, a month to come, a job that has a hold) is placed alone,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.credits.v1 import HoldPlaced
@@ -40,10 +42,15 @@ class Wanted:
 
 
 class Placer:
-    """Places holds, those that are asked for meanwhile together."""
+    """Places holds, those that are asked for meanwhile together.
+
+    Batches follow one another, so one connection carries them all. It is kept: to take it from the
+    pool for each would cost half of what a lone hold costs this process.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._kept: PoolProxiedConnection | None = None
         self._together = Coalesced(self._place_together, size_max=TOGETHER_MAX)
 
     async def place(self, *, account_id: UUID, job_id: UUID, amount: int, reason: str) -> Placed:
@@ -64,21 +71,32 @@ class Placer:
 
     async def _place_together(self, wanted: Sequence[Wanted]) -> list[bool]:
         """Which of them were placed."""
-        async with self._engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver
-            rows = await driver.fetch(
-                _PLACE,
-                [uuid7() for _ in wanted],
-                [one.job_id for one in wanted],
-                [one.account_id for one in wanted],
-                [one.amount for one in wanted],
-                [one.reason for one in wanted],
-                [f"Held for “{one.reason}”" for one in wanted],
-                [one.said.envelope.id for one in wanted],
-                outbox.EVENTS,
-                HoldPlaced.type,
-                [one.said.envelope.model_dump_json() for one in wanted],
-                holds.TTL,
-            )
+        driver = await self._connected()
+        rows = await driver.fetch(
+            _PLACE,
+            [uuid7() for _ in wanted],
+            [one.job_id for one in wanted],
+            [one.account_id for one in wanted],
+            [one.amount for one in wanted],
+            [one.reason for one in wanted],
+            [f"Held for “{one.reason}”" for one in wanted],
+            [one.said.envelope.id for one in wanted],
+            outbox.EVENTS,
+            HoldPlaced.type,
+            [one.said.envelope.model_dump_json() for one in wanted],
+            holds.TTL,
+        )
         return [row["is_placed"] for row in rows]
+
+    async def _connected(self) -> Any:
+        """The driver's own connection."""
+        if self._kept is None or self._kept.driver_connection.is_closed():  # type: ignore[union-attr]
+            self.close()
+            self._kept = await self._engine.raw_connection()
+        return self._kept.driver_connection
+
+    def close(self) -> None:
+        """Give the connection back; the next hold takes another."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None

@@ -19,7 +19,7 @@ Caller = Callable[[UUID | None], dict[str, str]]
 @pytest.fixture
 async def unproven_engine(database_url: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
     """Empty books that a test is about to falsify."""
-    engine = create_engine(database_url("credits"), name="tests", pool_size=24)
+    engine = create_engine(database_url("credits"), name="tests", pool_size=32)
     yield engine
     await engine.dispose()
 
@@ -48,6 +48,7 @@ async def client(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://credits") as client:
         yield client
+    app.state.placer.close()
     await app.state.engine.dispose()
 
 

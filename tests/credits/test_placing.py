@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from services.credits.errors import HoldClosed, HoldDiffers, InsufficientCredits
 from services.credits.placing import Placer
@@ -13,8 +16,15 @@ from tests.credits.bank import Bank
 
 
 @pytest.fixture
-def placer(bank: Bank) -> Placer:
-    return Placer(bank.engine)
+def placer(bank: Bank) -> Iterator[Placer]:
+    with closing(Placer(bank.engine)) as placer:
+        yield placer
+
+
+@contextmanager
+def processes(bank: Bank, count: int) -> Iterator[list[Placer]]:
+    with ExitStack() as opened:
+        yield [opened.enter_context(closing(Placer(bank.engine))) for _ in range(count)]
 
 
 async def answer(
@@ -100,13 +110,13 @@ async def test_what_was_asked_for_before_is_answered_as_ever(bank: Bank, placer:
 
 
 async def test_two_processes_and_their_double_clicks(bank: Bank) -> None:
-    placers = [Placer(bank.engine), Placer(bank.engine)]
     accounts = [await bank.open_account(amount=30) for _ in range(4)]
     jobs = [(accounts[n % 4], uuid4()) for n in range(60)]
 
-    answers = await asyncio.gather(
-        *(answer(placer, who, job_id=job_id) for placer in placers for who, job_id in jobs)
-    )
+    with processes(bank, 2) as placers:
+        answers = await asyncio.gather(
+            *(answer(placer, who, job_id=job_id) for placer in placers for who, job_id in jobs)
+        )
 
     assert Counter(answers) == {"placed": 60, "same": 60}
     assert [await bank.balance(account_id) for account_id in accounts] == [(15, 15)] * 4
@@ -116,9 +126,29 @@ async def test_many_processes_on_one_account_do_not_wait_for_each_other_for_ever
     bank: Bank,
 ) -> None:
     account_id = await bank.open_account(amount=200)
-    placers = [Placer(bank.engine) for _ in range(24)]
 
-    answers = await asyncio.gather(*(answer(one, account_id) for one in placers for _ in range(8)))
+    with processes(bank, 24) as placers:
+        answers = await asyncio.gather(
+            *(answer(one, account_id) for one in placers for _ in range(8))
+        )
 
     assert Counter(answers) == {"placed": 192}
     assert await bank.balance(account_id) == (8, 192)
+
+
+async def test_a_connection_that_the_database_closed_is_replaced(
+    bank: Bank, placer: Placer
+) -> None:
+    account_id = await bank.open_account(amount=50)
+    assert await answer(placer, account_id) == "placed"
+
+    async with bank.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        )
+    await asyncio.sleep(0.2)  # until the driver has heard of it
+
+    assert await answer(placer, account_id) == "placed"
