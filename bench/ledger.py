@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -115,7 +116,8 @@ async def measure(options: Options) -> Report:
                 await _fill(plain)
             for number in range(options.rounds + 1):
                 for case in CASES:
-                    mine = await _our_round(stack, Placer(engine), case)
+                    with closing(Placer(engine)) as placer:
+                        mine = await _our_round(stack, placer, case)
                     peer = await _pgbench_round(stack, url, case)
                     if number:  # the first one warms up
                         ours.setdefault((case, size), []).append(mine)

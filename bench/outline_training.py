@@ -3,7 +3,7 @@
 On snapshots whose seeds no benchmark or test uses. They learn from the quadrilaterals that lines
 make, and from those that the present judge would look around for paper: every run starts from the
 weights that it replaces. Several networks that differ in their first weights are one wide network
-in the end, which errs less than any. A quarter of an hour on two cores.
+in the end, which errs less than any. Half an hour on two cores.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from bench.snapshots import Corners, Snapshot
 from services.processing import outline_judging, outline_regions, outline_search
 from services.processing.outlines import around, is_extreme, worked
 
-FIRST_SEED, SINGLES, SCANS, PAGES = 100_000, 1400, 400, 80
+FIRST_SEED, SINGLES, SCANS, PAGES = 100_000, 1400, 400, 320
 HIDDEN, EPOCHS, BATCH, SEEDS = 96, 60, 8, (1, 2, 3, 4)
 RATE, DECAY = 3e-3, 1e-4
 WORST, BEST = 0.65, 0.97
