@@ -17,6 +17,9 @@ from services.billing.entitlements import Line, Payment
 GRACE = timedelta(days=7)
 """A payment that fails is tried again for days; meanwhile the account keeps its priority."""
 
+A_SECOND = timedelta(seconds=1)
+"""Stripe tells moments in whole seconds: until one is over, more may begin in it."""
+
 RUNNING = ("active", "trialing")
 NEVER_BEGAN = ("incomplete", "incomplete_expired")
 PAYMENT_DUE = ("past_due", "unpaid")
@@ -115,9 +118,12 @@ def standing(covers: Sequence[Cover], at: datetime) -> Standing:
 
 
 def loses_pool(cover: Cover, covers: Sequence[Cover], at: datetime) -> bool:
-    """Whether the pool was lost with this subscription: no other one went on when it ended."""
+    """Whether the pool was lost with this subscription: no other one went on when it ended.
+
+    One that began in the very second in which it ended went on.
+    """
     ends_at = cover.ends_at
-    if ends_at is None or ends_at > at or not cover.lines:
+    if ends_at is None or at < ends_at + A_SECOND or not cover.lines:
         return False
     return not any(
         other is not cover
@@ -130,8 +136,10 @@ def loses_pool(cover: Cover, covers: Sequence[Cover], at: datetime) -> bool:
 
 def next_look_at(covers: Sequence[Cover], at: datetime) -> datetime | None:
     """When something changes by itself: a month begins, a grace or a subscription ends."""
-    moments = []
+    moments: list[datetime | None] = []
     for cover in covers:
+        if cover.ends_at:
+            moments.append(cover.ends_at + A_SECOND)
         if cover.is_over(at):
             continue
         moments += [cover.ends_at, cover.grace_ends_at]

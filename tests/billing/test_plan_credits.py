@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.billing.standing import A_SECOND
 from tests.billing.lives import Life, words
 from tests.billing.memory import BEGINNING
 
@@ -227,8 +228,23 @@ async def test_a_cancelled_plan_keeps_everything_until_what_is_paid_for_is_over(
     life.world.cancel(contract)
 
     assert await life.until(contract.period_ends_at - timedelta(minutes=1)) == []
-    said = await life.until(contract.period_ends_at)
-    assert said == [("ended", f"forfeit:{contract.id}", None), ("plan", "free standard", None)]
+    assert await life.until(contract.period_ends_at) == [("plan", "free standard", None)]
+    said = await life.until(contract.period_ends_at + A_SECOND)
+    assert said == [("ended", f"forfeit:{contract.id}", None)]
+
+
+async def test_a_plan_that_begins_in_the_second_in_which_another_ends_goes_on(life: Life) -> None:
+    """In whichever order the two are heard of; found by seed 94 of the histories."""
+    first = life.world.subscribe("cherish")
+    await life.hear()
+    life.world.cancel(first)
+    await life.until(first.period_ends_at)
+
+    second = life.world.subscribe("remember")
+
+    said = await life.hear() + await life.pass_days(1)
+    assert words(said, "ended") == []
+    assert words(said, "bought") == [("bought", f"sub:{second.id}:0", 25)]
 
 
 async def test_a_plan_that_an_operator_ends_at_once_lasts_as_long_as_it_is_paid_for(
@@ -241,7 +257,7 @@ async def test_a_plan_that_an_operator_ends_at_once_lasts_as_long_as_it_is_paid_
     life.world.cancel_now(contract)
 
     assert await life.hear() == []
-    said = await life.until(contract.period_ends_at)
+    said = await life.until(contract.period_ends_at + A_SECOND)
     assert words(said, "ended") == [("ended", f"forfeit:{contract.id}", None)]
 
 
@@ -254,7 +270,7 @@ async def test_ended_at_once_and_refunded_it_is_over_with_the_refund(life: Life)
 
     life.world.refund(intent, 10**9)
 
-    said = await life.hear()
+    said = await life.hear() + await life.until(life.world.now + A_SECOND)
     assert words(said, "revoked")[0][2] == 60
     assert words(said, "ended") == [("ended", f"forfeit:{contract.id}", None)]
     assert await life.plan() == ("free", "standard", "free")
