@@ -9,12 +9,14 @@ from contracts.uploads import v1 as uploads
 
 MESSAGES: tuple[type[Message], ...] = (
     gateway.AccountOpened,
+    gateway.AccountErased,
     gateway.HandoffOpened,
     gateway.HandoffUsed,
     uploads.PhotoAccepted,
     uploads.PhotoRejected,
     uploads.PhotoReady,
     uploads.PhotoDeleted,
+    uploads.AccountCleared,
     processing.PreparePhoto,
     processing.PhotoPrepared,
     processing.PhotoUnusable,
@@ -33,6 +35,7 @@ MESSAGES: tuple[type[Message], ...] = (
     processing.BudgetWarned,
     processing.BudgetPaused,
     processing.BudgetResumed,
+    processing.AccountCleared,
     credits_.BalanceGranted,
     credits_.BalanceRevoked,
     credits_.BalanceRestored,
@@ -47,6 +50,7 @@ MESSAGES: tuple[type[Message], ...] = (
     credits_.HoldReleased,
     credits_.HoldExpired,
     credits_.HoldRefunded,
+    credits_.AccountCleared,
     billing.PlanChanged,
     billing.CreditsPurchased,
     billing.CreditsRevoked,
@@ -55,16 +59,18 @@ MESSAGES: tuple[type[Message], ...] = (
     billing.CreditsUnblocked,
     billing.PaymentMissed,
     billing.SubscriptionEnded,
+    billing.AccountCleared,
 )
 
 EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
-    "uploads": (processing.PhotoPrepared, processing.PhotoUnusable),
+    "uploads": (processing.PhotoPrepared, processing.PhotoUnusable, gateway.AccountErased),
     "processing": (
         uploads.PhotoAccepted,
         uploads.PhotoDeleted,
         billing.PlanChanged,
         credits_.HoldExpired,
         credits_.HoldRefunded,
+        gateway.AccountErased,
     ),
     "credits": (
         processing.JobCompleted,
@@ -78,8 +84,9 @@ EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
         billing.CreditsBlocked,
         billing.CreditsUnblocked,
         billing.SubscriptionEnded,
+        gateway.AccountErased,
     ),
-    "billing": (gateway.AccountOpened,),
+    "billing": (gateway.AccountOpened, gateway.AccountErased),
     "gateway": (
         gateway.HandoffOpened,
         gateway.HandoffUsed,
@@ -112,6 +119,10 @@ EVENTS_HEARD: dict[str, tuple[type[Message], ...]] = {
         credits_.HoldRefunded,
         billing.PlanChanged,
         billing.PaymentMissed,
+        uploads.AccountCleared,
+        processing.AccountCleared,
+        credits_.AccountCleared,
+        billing.AccountCleared,
     ),
 }
 """The broker's bindings say the same; a test keeps them equal."""

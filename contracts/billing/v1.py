@@ -144,3 +144,11 @@ class SubscriptionEnded(Event):
     account_id: AccountId
     cause: Cause
     ended_at: datetime
+
+
+class AccountCleared(Event):
+    """The account was erased: Stripe has deleted its customer, and charges nothing any more."""
+
+    type = "billing.account.cleared.v1"
+
+    account_id: AccountId

@@ -116,3 +116,11 @@ class HoldRefunded(_Movement):
 
     job_id: JobId
     reason: Literal["likeness", "colours", "damage", "other"]
+
+
+class AccountCleared(Event):
+    """The account was erased: its pool is lost, and no more credits are given to it."""
+
+    type = "credits.account.cleared.v1"
+
+    account_id: AccountId

@@ -15,6 +15,17 @@ class AccountOpened(Event):
     account_id: AccountId
 
 
+class AccountErased(Event):
+    """Its owner wants nothing of the account to be left, anywhere.
+
+    Who hears it says `<service>.account.cleared.v1` when that is so.
+    """
+
+    type = "gateway.account.erased.v1"
+
+    account_id: AccountId
+
+
 class HandoffOpened(Event):
     """A phone opened the address of a hand-off, for the first time."""
 

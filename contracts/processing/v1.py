@@ -222,3 +222,11 @@ class BudgetResumed(_Budget):
     """What waited for this budget goes on: it was raised, or its day is over. For operators."""
 
     type = "processing.budget.resumed.v1"
+
+
+class AccountCleared(Event):
+    """The account was erased: its jobs have ended, their results and notes are gone."""
+
+    type = "processing.account.cleared.v1"
+
+    account_id: AccountId

@@ -86,3 +86,11 @@ class PhotoDeleted(Event):
     photo_id: PhotoId
     account_id: AccountId
     version: Version
+
+
+class AccountCleared(Event):
+    """The account was erased: none of its photos is left, nor anything made of one."""
+
+    type = "uploads.account.cleared.v1"
+
+    account_id: AccountId

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import uvloop
 
-from services.billing import consumers, desk, plans, subscriptions
+from services.billing import consumers, desk, erasing, plans, subscriptions
 from services.billing.acting import Actor
 from services.billing.reconciling import Reconciler
 from services.billing.settings import ConsumerSettings
@@ -36,6 +36,7 @@ async def consume() -> None:
             consumers.forget_for_ever(engine),
             Actor(engine, stripe).act_for_ever(),
             Reconciler(engine, stripe).reconcile_for_ever(),
+            erasing.erase_for_ever(engine, stripe),
         )
     ]
     try:

@@ -26,6 +26,7 @@ from services.billing.models import checkouts
 from services.billing.plans import ITEMS, Item
 from services.billing.standing import NEVER_BEGAN, Cover
 from services.billing.stripe_client import Stripe
+from services.kit import erasures
 from services.kit.db import Connection, uuid7
 from services.kit.problems import NotFound
 
@@ -172,6 +173,8 @@ async def _begin(
 ) -> Checkout:
     """Write a purchase down, or find the one that has this key."""
     c = checkouts.c
+    if await erasures.is_erased(connection, account_id):
+        raise NotFound
     by_key = (c.account_id == account_id, c.idempotency_key == key)
     known = await _read(connection, *by_key)
     if known is None:

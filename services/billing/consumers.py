@@ -6,10 +6,10 @@ import structlog
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from contracts.gateway.v1 import AccountOpened
+from contracts.gateway.v1 import AccountErased, AccountOpened
 from contracts.message import Message
 from services.billing import subscriptions
-from services.kit import bus, inbox
+from services.kit import bus, erasures, inbox
 
 QUEUE = "rk.billing.events"
 PREFETCH = 8
@@ -27,7 +27,15 @@ async def open_account(account: AccountOpened, delivery: inbox.Delivery) -> None
         await subscriptions.open_free(connection, account.account_id)
 
 
-HANDLERS: dict[type[Message], bus.Handler] = {AccountOpened: open_account}
+async def erase_account(account: AccountErased, delivery: inbox.Delivery) -> None:
+    async with delivery.transaction() as connection:
+        await erasures.begin(connection, account.account_id)
+
+
+HANDLERS: dict[type[Message], bus.Handler] = {
+    AccountOpened: open_account,
+    AccountErased: erase_account,
+}
 
 
 async def forget_for_ever(engine: AsyncEngine) -> None:

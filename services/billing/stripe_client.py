@@ -66,6 +66,16 @@ class Stripe:
         )
         return str(made["id"])
 
+    async def delete_customer(self, customer_id: str) -> None:
+        """End what the customer pays for, at once, and forget who it is; invoices stay at Stripe.
+
+        Deleting twice is no error, so it needs no key.
+        """
+        try:
+            await ask(self.api.customers.delete_async(customer_id))
+        except Missing:
+            log.info("customer.deleted_before", customer_id=customer_id)
+
     async def create_session(self, params: Mapping[str, Any], *, key: str) -> tuple[str, str]:
         """A hosted checkout: its id and its address."""
         asked: Any = dict(params)

@@ -23,7 +23,7 @@ from services.kit.db import Connection
 log = structlog.get_logger()
 
 _MONTH = "to_char(coalesce(cast(:at as timestamptz), now()) at time zone 'utc', 'YYYY-MM')"
-_IS_DUE = f"plan = 'free' and month_added < {_MONTH}"
+_IS_DUE = f"plan = 'free' and erased_at is null and month_added < {_MONTH}"
 _READ = sa.text(
     f"select available, held, plan, tier, credits_monthly, blocked, owed, {_IS_DUE} as is_due"  # noqa: S608
     " from accounts where id = :account_id"
@@ -157,6 +157,19 @@ async def add_free_credits(engine: AsyncEngine, *, batch: int, at: datetime | No
         async with engine.begin() as connection:
             await bring_up_to_date(connection, account_id, at=at)
     return len(due)
+
+
+async def close(connection: Connection, account_id: UUID) -> datetime:
+    """No month's credits are added any more; since when."""
+    a = accounts.c
+    changed = await connection.execute(
+        sa.update(accounts)
+        .where(a.id == account_id)
+        .values(erased_at=sa.func.coalesce(a.erased_at, sa.func.now()))
+        .returning(a.erased_at)
+    )
+    erased_at: datetime = changed.scalar_one()
+    return erased_at
 
 
 async def open_account(connection: Connection, account_id: UUID) -> None:

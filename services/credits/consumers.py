@@ -20,6 +20,7 @@ from contracts.billing.v1 import (
     PlanChanged,
     SubscriptionEnded,
 )
+from contracts.gateway.v1 import AccountErased
 from contracts.message import Message
 from contracts.processing.v1 import JobCancelled, JobCompleted, JobFailed, JobRejected
 from services.credits import accounts, audit, holds, ledger, money
@@ -79,6 +80,7 @@ RARE: dict[type[Message], Callable[[Connection, Any], Awaitable[None]]] = {
     CreditsBlocked: money.blocked,
     CreditsUnblocked: money.unblocked,
     SubscriptionEnded: money.ended,
+    AccountErased: money.erased,
 }
 
 

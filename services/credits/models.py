@@ -98,6 +98,7 @@ accounts = sa.Table(
     sa.Column("owed", sa.BigInteger),
     sa.Column("disputed", sa.BigInteger),
     sa.Column("ended_at", sa.DateTime(timezone=True)),
+    sa.Column("erased_at", sa.DateTime(timezone=True)),
     sa.Column("ended_version", sa.BigInteger),
     sa.Column("past", sa.BigInteger),
     sa.Column("past_used", sa.BigInteger),

@@ -14,9 +14,15 @@ from contracts.billing.v1 import (
     CreditsUnblocked,
     SubscriptionEnded,
 )
+from contracts.credits.v1 import AccountCleared
+from contracts.gateway.v1 import AccountErased
 from services.credits import accounts, pools
 from services.credits.models import Movement
 from services.kit.db import Connection
+from services.kit.outbox import say
+
+ERASED = "erased"
+"""What an account lost its pool by, when its owner had everything erased."""
 
 News = CreditsRevoked | CreditsRestored | CreditsBlocked | CreditsUnblocked | SubscriptionEnded
 
@@ -74,6 +80,20 @@ async def ended(connection: Connection, news: SubscriptionEnded) -> None:
     """Lose the pool, but for what is held and what was paid for later."""
     if pool := await _heard(connection, news, "end", at=news.ended_at):
         await pool.end(news.ended_at, cause=news.cause)
+
+
+async def erased(connection: Connection, news: AccountErased) -> None:
+    """Lose the pool and get nothing any more; what is held is lost as soon as it comes back.
+
+    The books stay: they know an account's id and nobody's name.
+    """
+    account_id = news.account_id
+    await accounts.open_account(connection, account_id)
+    pool = await pools.lock(connection, account_id)
+    erased_at = await accounts.close(connection, account_id)
+    if await pools.note(connection, account_id, ERASED, "end", at=erased_at):
+        await pool.end(erased_at, cause=ERASED)
+        await say(connection, AccountCleared(account_id=account_id), about=account_id)
 
 
 async def _heard(

@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from contracts.gateway.v1 import AccountOpened
+from services.gateway import erasures
 from services.kit import failpoints, outbox
 from services.kit.db import Connection, uuid7
 
@@ -26,6 +27,7 @@ async def find_or_open(
     person = {"issuer": issuer, "subject": subject}
     if found := (await connection.execute(_FIND, person)).scalar_one_or_none():
         return UUID(str(found))
+    await erasures.require_no_traces(connection, **person)
     # Of several first requests at once, the others wait here and then find the row of the one.
     opened = await connection.execute(_OPEN, person | {"id": account_id or uuid7()})
     new_id = opened.scalar_one_or_none()

@@ -1,12 +1,13 @@
 """Photos, credits and plans: asked of the services that own them, for whoever is signed in."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from services.gateway import accounts, credit_schemas, schemas
+from services.gateway import accounts, credit_schemas, erasures, schemas
+from services.gateway.errors import ErasureUnconfirmed
 from services.gateway.openapi import ANYBODY, BY_PHONE_TOO, takes
 from services.gateway.parts import Gateway
 from services.gateway.places import begin_in_place
@@ -19,10 +20,23 @@ from services.gateway.upstream import (
     passed_back,
     read_back,
 )
-from services.gateway.visitors import ANYONE, PhotoReader, PhotoWriter, Reader
+from services.gateway.visitors import (
+    ANYONE,
+    PhotoReader,
+    PhotoWriter,
+    Reader,
+    Writer,
+    forget_visitor,
+)
 from services.kit.client import Answer
 
 router = APIRouter(prefix="/v1", generate_unique_id_function=lambda route: route.name)
+
+KEPT = [
+    "invoices and what was paid, under a number that names nobody, as tax law wants it",
+    "the movements of credits, under the same number",
+    "for 31 days a fingerprint of your sign-in, so that a new account cannot be begun at once",
+]
 
 PhotoState = Literal["begun", "accepted", "ready", "rejected"]
 
@@ -33,6 +47,26 @@ async def read_me(visitor: Reader, gateway: Gateway) -> schemas.Me:
     async with gateway.engine.begin() as connection:
         email = await accounts.email_of(connection, visitor.account_id)
     return schemas.Me(account_id=visitor.account_id, email=email)
+
+
+@router.delete("/me", status_code=202, tags=["account"])
+async def erase_account(
+    request: Request,
+    response: Response,
+    visitor: Writer,
+    gateway: Gateway,
+    confirm: Annotated[str, Query(description="The account's own id, said once more.")] = "",
+) -> schemas.Erased:
+    """Erase everything: photos, results, jobs, credits, plan and the account itself.
+
+    It cannot be undone. A plan ends at once, and the credits that are left are lost.
+    """
+    if confirm != str(visitor.account_id):
+        raise ErasureUnconfirmed
+    async with gateway.engine.begin() as connection:
+        erased_at = await erasures.erase(connection, visitor.account_id)
+    forget_visitor(request, response, visitor)
+    return schemas.Erased(account_id=visitor.account_id, erased_at=erased_at, kept=KEPT)
 
 
 @router.post(

@@ -11,7 +11,7 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.catalog import EVENTS_HEARD
-from services.gateway import feed, handoffs, idempotency, nudges, sessions
+from services.gateway import erasures, feed, handoffs, idempotency, nudges, sessions
 from services.gateway.settings import ConsumerSettings
 from services.kit import bus, consuming, failpoints, inbox, together
 from services.kit.db import Connection, create_engine
@@ -29,8 +29,16 @@ def attach(broker: RabbitBroker, engine: AsyncEngine) -> None:
 
     async def append(connection: Connection, heard: Sequence[Heard]) -> None:
         """Write events into the feeds; whoever streams one is told when that is committed."""
-        handed_off = await handoffs.note_states(connection, [message for message, _ in heard])
-        told = [(message, delivery.envelope.time) for message, delivery in heard]
+        messages = [message for message, _ in heard]
+        forgotten = [message for message in messages if type(message) in erasures.CLEARED]
+        await erasures.note_cleared(connection, forgotten)
+        erased = await erasures.among(connection, {feed.account_of(one) for one in messages})
+        handed_off = await handoffs.note_states(connection, messages)
+        told = [
+            (message, delivery.envelope.time)
+            for message, delivery in heard
+            if feed.account_of(message) not in erased
+        ]
         await feed.append(connection, told, handed_off=handed_off)
 
     async def nudge(heard: Sequence[Heard]) -> None:
@@ -55,6 +63,7 @@ async def sweep(engine: AsyncEngine) -> None:
         idempotency.forget_old,
         sessions.forget_old,
         handoffs.forget_old,
+        erasures.forget_old,
         inbox.forget_old,
     ):
         async with engine.begin() as connection:

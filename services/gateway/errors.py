@@ -1,9 +1,33 @@
 """Refusals of the gateway, in domain words."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from services.kit.problems import Problem
+
+
+class AccountWasErased(Problem):
+    """Whose account was erased may begin anew, but not at once."""
+
+    status = 403
+    title = "Your account was erased"
+
+    def __init__(self, *, anew_at: datetime) -> None:
+        super().__init__(
+            f"Everything in it is gone. You can begin anew from {anew_at:%d %B %Y} on.",
+            anew_at=anew_at.isoformat(),
+        )
+
+
+class ErasureUnconfirmed(Problem):
+    """Nobody should erase everything by mistake."""
+
+    status = 400
+    title = "Please confirm that everything is to be erased"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was erased. Repeat the account's own id in `confirm`.")
 
 
 class IdempotencyKeyRequired(Problem):

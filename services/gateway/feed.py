@@ -26,7 +26,7 @@ from services.kit.db import Connection
 KEPT_DAYS = 7
 PAGE = 500
 READ_TOGETHER_MAX = 100
-FORGOTTEN_AT_ONCE_MAX = 5_000
+CLEARED_AT_ONCE_MAX = 5_000
 
 _PHOTO = ("photo_id", "version")
 _JOB = ("job_id", "batch_id", "version")
@@ -217,7 +217,7 @@ def reader(engine: AsyncEngine) -> Reader:
 
 async def forget_old(connection: Connection) -> int:
     """Delete one batch of events older than we promise to keep; the number of them."""
-    limits = {"days": KEPT_DAYS, "at_once": FORGOTTEN_AT_ONCE_MAX}
+    limits = {"days": KEPT_DAYS, "at_once": CLEARED_AT_ONCE_MAX}
     return (await connection.execute(_FORGET, limits)).rowcount
 
 

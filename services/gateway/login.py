@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from services.gateway import accounts, sessions
-from services.gateway.errors import LoginFailed
+from services.gateway.errors import AccountWasErased, LoginFailed
 from services.gateway.issuer import ATTEMPT_LIFETIME_S, LoginAttempt
 from services.gateway.parts import Gateway, Parts
 from services.gateway.visitors import ANYONE, refuse_other_sites, session_cookie
@@ -20,6 +20,7 @@ CALLBACK = "/callback"
 RETURN_LENGTH_MAX = 512
 CODE_LENGTH_MAX = STATE_LENGTH_MAX = 1_024
 FAILED = "/?sign_in=failed"
+ERASED = "/?sign_in=erased"
 SEE_OTHER = 303
 
 log = structlog.get_logger()
@@ -56,6 +57,8 @@ async def come_back(
     except LoginFailed as error:
         log.info("login.failed", reason=str(error))
         answer = RedirectResponse(FAILED, status_code=SEE_OTHER)
+    except AccountWasErased:
+        answer = RedirectResponse(ERASED, status_code=SEE_OTHER)
     else:
         answer = RedirectResponse(return_to, status_code=SEE_OTHER)
         answer.set_cookie(

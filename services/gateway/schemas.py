@@ -355,6 +355,14 @@ class Me(BaseModel):
     email: str | None
 
 
+class Erased(BaseModel):
+    """An account is being erased; it takes some minutes until nothing of it is left."""
+
+    account_id: UUID
+    erased_at: datetime
+    kept: list[str] = Field(description="What the law wants kept, and how little it says.")
+
+
 class FeedEvent(BaseModel):
     """The `data` of one event in the stream; its `id` is its number in the feed."""
 

@@ -5,6 +5,7 @@ Each request takes a token from a bucket: of its account when we know who it is,
 otherwise. A cookie is believed for changes only when the browser says they come from our pages.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import structlog
 from fastapi import Depends, Request
+from fastapi.responses import Response
 
 from services.gateway import accounts, handoffs, sessions
 from services.gateway.edge import STANDING
@@ -34,6 +36,7 @@ from services.kit.tokens import InvalidToken
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 ACCOUNTS_KNOWN_MAX = 10_000
+KNOWN_FOR_S = 30
 
 log = structlog.get_logger()
 
@@ -48,27 +51,44 @@ class Visitor:
 
 
 class KnownAccounts:
-    """Accounts of subjects seen lately; an account never changes its id."""
+    """Accounts of subjects seen lately. An account never changes its id, but it may be erased."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, UUID] = OrderedDict()
+        self._known: OrderedDict[str, tuple[UUID, float]] = OrderedDict()
 
     async def of(self, subject: str, parts: Parts) -> UUID:
         """The account of a subject, opened if this is the first we hear of it."""
-        if (account_id := self._known.get(subject)) is None:
+        account_id, until = self._known.get(subject, (None, 0.0))
+        if account_id is None or until < time.monotonic():
             async with parts.engine.begin() as connection:
                 account_id = await accounts.find_or_open(
                     connection, issuer=parts.issuer.url, subject=subject
                 )
-            self._known[subject] = account_id
+            self._known[subject] = (account_id, time.monotonic() + KNOWN_FOR_S)
+            self._known.move_to_end(subject)
             if len(self._known) > ACCOUNTS_KNOWN_MAX:
                 self._known.popitem(last=False)
         return account_id
+
+    def forget(self, account_id: UUID) -> None:
+        """The account is gone; other processes find out when they look again."""
+        for subject in [one for one, (known, _) in self._known.items() if known == account_id]:
+            del self._known[subject]
 
 
 def session_cookie(settings: GatewaySettings) -> str:
     """The cookie's name; browsers take the prefixed one over TLS only, and from this host only."""
     return "__Host-rekindle" if settings.is_secure else "rekindle"
+
+
+def forget_visitor(request: Request, response: Response, visitor: Visitor) -> None:
+    """The account is gone: end this browser's session, and what this process knows of it."""
+    known: KnownAccounts = request.app.state.known_accounts
+    known.forget(visitor.account_id)
+    settings = parts_of(request).settings
+    response.delete_cookie(
+        session_cookie(settings), path="/", httponly=True, samesite="lax", secure=settings.is_secure
+    )
 
 
 def charge(request: Request, limit: Limit, caller: str) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.kit import failpoints, outbox
+from services.kit import erasures, failpoints, outbox
 from services.kit.db import Connection, uuid7
 from services.kit.problems import NotFound
 from services.processing import accounts, jobs, orders
@@ -122,6 +122,8 @@ async def _begin(
     batch_id = uuid7()
     async with engine.begin() as connection:
         await outbox.require_room(connection)
+        if await erasures.is_erased(connection, account_id):
+            raise NotFound
         begun = await connection.execute(
             insert(batches)
             .values(

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.billing.v1 import PlanChanged
 from contracts.credits.v1 import HoldExpired, HoldRefunded
+from contracts.gateway.v1 import AccountErased
 from contracts.message import Message
 from contracts.processing.v1 import CheckResult, PreparePhoto, StartAttempt
 from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted
@@ -19,7 +20,7 @@ from services.kit.inbox import Delivery
 from services.kit.settings import load
 from services.kit.storage import open_storage
 from services.kit.telemetry import configure_logs
-from services.processing import accounts, jobs, preparation, reviews
+from services.processing import accounts, erasing, jobs, preparation, reviews
 from services.processing.preparation import Preparer
 from services.processing.results import Checker
 from services.processing.runpod import open_endpoints
@@ -119,6 +120,7 @@ def subscribe(
             PlanChanged: _plan_changed,
             HoldExpired: _hold_expired,
             HoldRefunded: _hold_refunded,
+            AccountErased: _account_erased,
         },
     )
     for name, (message, handler) in work.items():
@@ -166,6 +168,11 @@ async def _hold_expired(event: HoldExpired, delivery: Delivery) -> None:
 async def _hold_refunded(event: HoldRefunded, delivery: Delivery) -> None:
     async with delivery.transaction() as connection:
         await reviews.note(connection, event.job_id, reason=event.reason)
+
+
+async def _account_erased(event: AccountErased, delivery: Delivery) -> None:
+    async with delivery.transaction() as connection:
+        await erasing.begin(connection, event)
 
 
 def _tried_again(handler: Handler) -> Handler:

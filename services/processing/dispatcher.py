@@ -20,7 +20,7 @@ from services.kit.client import ServiceClient
 from services.kit.db import create_engine, create_unpooled_engine
 from services.kit.settings import load
 from services.kit.storage import Storage, open_storage
-from services.processing import budgets, costs, endpoints, reconciling, sweeping
+from services.processing import budgets, costs, endpoints, erasing, reconciling, sweeping
 from services.processing.bills import Bills, open_bills
 from services.processing.budgets import Limits
 from services.processing.dispatching import NORMAL, start_next
@@ -167,8 +167,9 @@ async def _do_duties(connection: AsyncConnection, duties: Duties) -> None:
         group.create_task(_keep(poller.look, every_s=POLL_EVERY_S))
         group.create_task(_keep(partial(_say_who_leads, duties), every_s=SETTLE_EVERY_S))
         group.create_task(_keep(partial(_probe, duties), every_s=PROBE_EVERY.total_seconds()))
-        sweep = partial(sweeping.sweep, duties.engine, duties.storage)
-        group.create_task(_keep(sweep, every_s=SETTLE_EVERY_S))
+        for sweep in (sweeping.sweep, erasing.sweep):
+            tidy_up = partial(sweep, duties.engine, duties.storage)
+            group.create_task(_keep(tidy_up, every_s=SETTLE_EVERY_S))
         group.create_task(_keep(partial(_begin_day, duties), every_s=SETTLE_EVERY_S))
         group.create_task(_keep(partial(_reconcile, duties), every_s=RECONCILE_EVERY_S))
         group.create_task(_keep(partial(_forget, duties), every_s=FORGET_EVERY_S))

@@ -213,13 +213,20 @@ async def fail(
 async def cancel(connection: Connection, job_id: UUID, *, account_id: UUID) -> None:
     """Stop a job at its owner's wish, whatever it is doing; a run on the GPU is stopped later."""
     job = await find(connection, job_id, account_id=account_id)
-    cancelled = await _end(connection, job_id, to="CANCELLED", among=UNDONE, code=None, detail=None)
-    if cancelled is None:
+    if not await stop(connection, job_id):
         state = (await _get(connection, job.id)).state
         raise JobEnded(state=state.lower())
+
+
+async def stop(connection: Connection, job_id: UUID) -> bool:
+    """Cancel a job, whoever wishes it; False if it has ended."""
+    cancelled = await _end(connection, job_id, to="CANCELLED", among=UNDONE, code=None, detail=None)
+    if cancelled is None:
+        return False
     await failpoints.reach("mid_cancel")
     await say(connection, JobCancelled(**_about(cancelled)), about=job_id)
     await _stop_attempts(connection, job_id)
+    return True
 
 
 async def fail_waiting_for(

@@ -62,6 +62,7 @@ _BEGIN = sa.text(
         from photos, plan
         where photos.usable = cardinality(cast(:photo_ids as uuid[]))
             and not exists (select from outbox offset :outbox_rows_max limit 1)
+            and not exists (select from erasures where account_id = :account_id)
         on conflict do nothing returning *
     )
     select * from begun union all

@@ -1,13 +1,14 @@
-"""What uploads hears: how the preparation of a photo ended."""
+"""What uploads hears: how the preparation of a photo ended, and whose photos are to go."""
 
 from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from contracts.gateway.v1 import AccountErased
 from contracts.processing.v1 import PhotoPrepared, PhotoUnusable
 from services.kit import bus
 from services.kit.inbox import Delivery
 from services.kit.storage import Storage
-from services.uploads import prints
+from services.uploads import erasing, prints
 from services.uploads.removal import remove_at_once
 
 QUEUE = "rk.uploads.events"
@@ -15,14 +16,18 @@ PREFETCH = 10
 
 
 def listen(broker: RabbitBroker, engine: AsyncEngine, storage: Storage) -> None:
-    """Hear the ends of preparations."""
+    """Hear the ends of preparations, and of accounts."""
     ends = PreparationEnds(storage)
     bus.listen(
         broker,
         engine,
         queue=QUEUE,
         prefetch=PREFETCH,
-        handlers={PhotoPrepared: ends.on_prepared, PhotoUnusable: ends.on_unusable},
+        handlers={
+            PhotoPrepared: ends.on_prepared,
+            PhotoUnusable: ends.on_unusable,
+            AccountErased: _account_erased,
+        },
     )
 
 
@@ -44,3 +49,8 @@ class PreparationEnds:
             photo = await prints.refuse(connection, unusable)
         if photo:
             await remove_at_once(delivery.engine, self._storage, photo)
+
+
+async def _account_erased(erased: AccountErased, delivery: Delivery) -> None:
+    async with delivery.transaction() as connection:
+        await erasing.begin(connection, erased)

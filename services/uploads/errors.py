@@ -30,6 +30,16 @@ class UploadEnded(Problem):
         super().__init__(f"The photo is {state}; its file is not needed again.", state=state)
 
 
+class AccountWasErased(Problem):
+    """Its owner had everything erased."""
+
+    status = 403
+    title = "The account was erased"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing can be added to it any more.")
+
+
 class TooManyUploads(Problem):
     """The account announces photos faster than anybody takes them."""
 

@@ -7,7 +7,12 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kit.db import Connection
-from services.uploads.errors import StorageFull, TooManyOpenUploads, TooManyUploads
+from services.uploads.errors import (
+    AccountWasErased,
+    StorageFull,
+    TooManyOpenUploads,
+    TooManyUploads,
+)
 
 UPLOADS_PER_HOUR_MAX = 500
 OPEN_UPLOADS_MAX = 250
@@ -27,7 +32,7 @@ _COUNT = text(
         from photos where account_id = :account_id and state <> 'deleted'
     )
     select uploads, extract(epoch from first_at + cast(:hour as interval) - now()) as wait_s,
-        open, bytes
+        open, bytes, exists (select from erasures where account_id = :account_id) as is_erased
     from recent, kept
     """
 )
@@ -43,9 +48,11 @@ async def take_turns(connection: Connection, account_id: UUID) -> None:
 
 
 async def require_room(connection: Connection, *, account_id: UUID, size_bytes: int) -> None:
-    """Refuse one more photo of this size when it would be too much."""
+    """Refuse one more photo of this size when it would be too much, or its account is erased."""
     parameters = {"account_id": account_id, "hour": timedelta(hours=1)}
     counted = (await connection.execute(_COUNT, parameters)).one()
+    if counted.is_erased:
+        raise AccountWasErased
     if counted.uploads >= UPLOADS_PER_HOUR_MAX:
         raise TooManyUploads(
             uploads_max=UPLOADS_PER_HOUR_MAX, retry_after_s=max(1, math.ceil(counted.wait_s))

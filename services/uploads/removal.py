@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import failpoints, inbox
 from services.kit.storage import Storage
-from services.uploads import leftovers, parts, photos
+from services.uploads import erasing, leftovers, parts, photos
 from services.uploads.models import State
 from services.uploads.photos import ABANDONED_AFTER, LATE_WRITES_END_AFTER, ORIGINALS, Photo
 
@@ -58,6 +58,7 @@ async def sweep_for_ever(engine: AsyncEngine, storage: Storage) -> None:
     """Sweep again and again, whatever is away meanwhile."""
     while True:
         try:
+            await erasing.sweep(engine)
             await sweep(engine, storage)
             async with engine.begin() as connection:
                 await inbox.forget_old(connection)

@@ -14,7 +14,7 @@ from contracts.catalog import EVENTS_HEARD
 from contracts.credits.v1 import HoldPlaced
 from contracts.processing.v1 import JobCompleted, JobStarted
 from contracts.uploads.v1 import PhotoAccepted, PhotoDeleted
-from services.gateway import consumers, feed, idempotency, sessions
+from services.gateway import consumers, erasures, feed, idempotency, sessions
 from services.gateway.idempotency import Attempt, StoredAnswer
 from services.kit.db import Connection
 
@@ -111,7 +111,7 @@ async def test_writers_of_the_same_accounts_do_not_lock_each_other_out(
 
 
 def test_every_event_heard_says_what_it_shows() -> None:
-    assert set(feed.SHOWN) == set(EVENTS_HEARD["gateway"])
+    assert set(feed.SHOWN) | set(erasures.CLEARED) == set(EVENTS_HEARD["gateway"])
     for message, fields in feed.SHOWN.items():
         assert set(fields) <= set(message.model_fields), message
         assert not [name for name in fields if name.endswith("_key") or name == "sha256"], message

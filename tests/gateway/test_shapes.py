@@ -14,7 +14,12 @@ from services.processing import batch_api, outline_api
 from services.uploads import api as uploads
 from services.uploads import print_api
 
-OWN = {("/v1/me", "get"), ("/v1/events", "get"), ("/v1/jobs/quote", "post")}
+OWN = {
+    ("/v1/me", "get"),
+    ("/v1/me", "delete"),
+    ("/v1/events", "get"),
+    ("/v1/jobs/quote", "post"),
+}
 OWN_TAGS = {"handoffs"}
 ELSEWHERE = {("/v1/photos/{photo_id}/outline", "post"): ("/v1/outlines", "post")}
 """What the public asks of a photo, and processing is asked of a picture."""
