@@ -17,7 +17,7 @@ from sdk.rekindle import events
 from sdk.rekindle.batches import Batches
 from sdk.rekindle.handoffs import Handoffs
 from sdk.rekindle.jobs import Jobs
-from sdk.rekindle.models import Account, Balance, FeedEvent, Kind, Page, Plans, Receipt
+from sdk.rekindle.models import Account, Balance, Erased, FeedEvent, Kind, Page, Plans, Receipt
 from sdk.rekindle.photos import Photos
 from sdk.rekindle.problems import TookTooLong
 from sdk.rekindle.purchases import Purchases
@@ -59,6 +59,12 @@ class Rekindle:
     async def me(self) -> Account:
         answer = await self._transport.request("GET", "/v1/me")
         return Account.model_validate_json(answer.content)
+
+    async def erase(self, *, confirm: UUID) -> Erased:
+        """Erase everything, for good; `confirm` is the account's own id."""
+        query = {"confirm": str(confirm)}
+        answer = await self._transport.request("DELETE", "/v1/me", query=query)
+        return Erased.model_validate_json(answer.content)
 
     async def plans(self) -> Plans:
         answer = await self._transport.request("GET", "/v1/plans")

@@ -345,6 +345,14 @@ class Account(Answer):
     email: str | None = None
 
 
+class Erased(Answer):
+    """Everything is being erased; `kept` says what the law wants kept."""
+
+    account_id: UUID
+    erased_at: datetime
+    kept: tuple[str, ...]
+
+
 class FeedEvent(Answer):
     """Something that happened to the user's photos, jobs or credits."""
 

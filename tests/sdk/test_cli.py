@@ -73,6 +73,7 @@ def test_help_teaches_every_command_with_examples(rekindle: Rekindle) -> None:
         "credits",
         "buy",
         "plan",
+        "erase",
         "doctor",
     }
     for_operators = {"dead", "costs", "billing", "audit"}

@@ -2,7 +2,7 @@
 
 import click
 
-from sdk.rekindle.cli.access import login, logout
+from sdk.rekindle.cli.access import erase, login, logout
 from sdk.rekindle.cli.audit import audit
 from sdk.rekindle.cli.batch import batch
 from sdk.rekindle.cli.billing import billing
@@ -42,7 +42,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(login, logout, restore, batch, photos, handoff, jobs, show_credits, buy, plan),
-    *(doctor, dead, costs, billing, audit),
+    *(erase, doctor, dead, costs, billing, audit),
 )
 for command in COMMANDS:
     cli.add_command(command)

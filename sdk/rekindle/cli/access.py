@@ -1,4 +1,4 @@
-"""`rekindle login` and `rekindle logout`."""
+"""`rekindle login`, `rekindle logout`, and `rekindle erase`."""
 
 from contextlib import suppress
 from functools import partial
@@ -6,6 +6,7 @@ from functools import partial
 import click
 
 from sdk.rekindle.cli.door import (
+    connected,
     door,
     issuer_of,
     json_option,
@@ -58,6 +59,33 @@ async def logout() -> None:
         with suppress(Unreachable):  # forgotten here is what the user asked for
             await issuer_of(place).revoke(tokens)
     out.print(f"[green]✓[/green] Logged out at {place.base_url}.")
+
+
+@click.command(short_help="Erase everything, for good.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@door
+async def erase(*, yes: bool, as_json: bool) -> None:
+    """Erase your account: photos, results, credits, plan and login. Nothing brings them back.
+
+    Download first what you want to keep: `rekindle jobs --help`.
+    """
+    async with connected() as rekindle:
+        account, balance = await rekindle.me(), await rekindle.credits.balance()
+        if not yes:
+            left = balance.available + balance.held
+            question = f"Erase everything of {account.email or account.account_id}, {left} credits"
+            click.confirm(f"{question} included? This cannot be undone", abort=True, err=True)
+        erased = await rekindle.erase(confirm=account.account_id)
+    place, store = find_place(), TokenStore.of_this_user()
+    async with store.locked():
+        store.forget(place.base_url)
+    if as_json:
+        show_json(erased)
+        return
+    out.print("[green]✓[/green] Everything is being erased; it takes some minutes. What stays:")
+    for kept in erased.kept:
+        out.print(f"  · {plain(kept)}")
 
 
 async def _log_in_person(place: Place) -> Tokens:
