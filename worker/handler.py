@@ -66,6 +66,17 @@ class Handler:
             time.sleep(max(0.0, told_at + PROGRESS_SETTLES_SECONDS - time.monotonic()))
 
 
+def load_before_work(engine: Engine) -> None:
+    """Have the weights in place before the first attempt, whose time is limited and paid for.
+
+    A worker without them works on: each attempt tries again, and its failure says what is missing.
+    """
+    try:
+        engine.load()
+    except AttemptError as failure:
+        log.error("model.missing detail=%s", failure.detail)  # noqa: TRY400 - it says everything
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log signed addresses
@@ -75,6 +86,7 @@ def main() -> None:
     import runpod  # noqa: PLC0415
 
     handler = Handler(engine, runpod.serverless.progress_update)
+    load_before_work(engine)
     log.info("worker.ready engine=%s version=%s", engine.name, engine.version)
     runpod.serverless.start({"handler": handler})
 

@@ -52,6 +52,17 @@ def check_result(photo: Picture, result: Picture) -> None:
         raise AttemptError("model", "the result is blank")
 
 
+def blend(photo: Picture, result: Picture, *, strength: float) -> Picture:
+    """Mix the result with what it was made of: 1 is the result alone."""
+    mixed = cv2.addWeighted(result, strength, photo, 1 - strength, 0)
+    return np.asarray(mixed, np.uint8)
+
+
+def without_colour(picture: Picture) -> Picture:
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
 def _bounded(size: tuple[int, int], short_side_max: int) -> tuple[int, int]:
     scale = min(1.0, short_side_max / min(size), LONG_SIDE_MAX / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

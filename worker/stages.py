@@ -18,10 +18,14 @@ class Stages:
         self._tell = tell
         self._stop = stop
 
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
+    def stop_if_asked(self) -> None:
+        """For the places inside a long stage where it may end."""
         if self._stop.is_set():
             raise StoppedError
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self.stop_if_asked()
         self._tell(name)
         started = time.perf_counter()
         yield

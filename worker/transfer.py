@@ -3,6 +3,7 @@
 An address is a key to someone's photo: it appears in no error and no log.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -29,9 +30,12 @@ def open_client() -> httpx.Client:
     return httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False, verify=TRUSTED)
 
 
-def download(client: httpx.Client, url: str) -> bytes:
-    """Fetch a photo, giving up as soon as it is too large or too slow."""
-    return _persist(lambda: _fetch(client, url), "the photo could not be fetched")
+def download(client: httpx.Client, url: str, *, sha256: str | None = None) -> bytes:
+    """Fetch a photo, giving up as soon as it is too large, too slow, or not the one meant."""
+    data = _persist(lambda: _fetch(client, url), "the photo could not be fetched")
+    if sha256 not in (None, hashlib.sha256(data).hexdigest()):
+        raise AttemptError("input", "the photo is not the one whose hash was given")
+    return data
 
 
 def upload(client: httpx.Client, url: str, headers: Mapping[str, str], data: bytes) -> bool:
@@ -54,6 +58,8 @@ def _fetch(client: httpx.Client, url: str) -> bytes:
         if answer.status_code in GONE:
             raise AttemptError("input", "the photo is not there any more")
         _refuse_unless_ok(answer, "the photo could not be fetched")
+        if int(answer.headers.get("Content-Length", 0)) > DOWNLOAD_BYTES_MAX:
+            raise AttemptError("input", f"the photo has over {DOWNLOAD_BYTES_MAX} bytes")
         for chunk in answer.iter_bytes():
             data += chunk
             if len(data) > DOWNLOAD_BYTES_MAX:

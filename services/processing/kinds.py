@@ -1,6 +1,6 @@
 """Every kind of work a customer can ask for: what it costs, what it takes, how long it may run.
 
-To add one, add a row here and its pipeline in `worker/pipelines`; price, checks and the public
+To add one, add a row here and a task to an engine of `worker/engines`; price, checks and the public
 list follow from the row.
 """
 

@@ -253,7 +253,7 @@ async def test_progress_is_told_by_stage_but_not_at_the_end(
     await handler({"id": "1", "input": order(bucket, as_png(portrait), task="restore_colourize")})
 
     stages = [progress["stage"] for progress in told]
-    assert stages == ["download", "decode", "restore", "colourize"]
+    assert stages == ["download", "decode", "load", "restore", "colourize"]
 
 
 class _Waiting(CpuEngine):

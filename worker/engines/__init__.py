@@ -1,14 +1,33 @@
-"""Engines: what turns one picture into another, chosen by the environment variable ENGINE.
+"""Engines: what turns photos into a result, chosen by the environment variable ENGINE.
 
 An engine is a module or package of this folder with one function, `create()`. Adding one is adding
 its file; nothing else lists them.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol
 
+from worker.clips import Clip
+from worker.order import Options, Task
 from worker.pictures import Picture
+from worker.stages import Stages
+
+Work = Callable[[Sequence[Picture], Options, Stages], Picture | Clip]
+"""One task: `animate` gives a clip; every other a picture of the first photo's size.
+
+It raises `AttemptError` for what it can name, and anything else is sorted by `failures`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The weights that made a result: `revision` is the commit of the repository `id`."""
+
+    id: str
+    revision: str
 
 
 class Engine(Protocol):
@@ -24,9 +43,19 @@ class Engine(Protocol):
     def gpu(self) -> str:
         """The hardware it runs on, for the cost of an attempt."""
 
-    def restore(self, photo: Picture, *, seed: int, note: str | None) -> Picture: ...
+    @property
+    def model(self) -> Model | None:
+        """Its weights; None before `load`, and for an engine that has none."""
 
-    def colourize(self, photo: Picture, *, seed: int, note: str | None) -> Picture: ...
+    @property
+    def tasks(self) -> Mapping[Task, Work]:
+        """What it can do. Anything else is refused in its name."""
+
+    def load(self) -> None:
+        """Bring the weights to where they work; nothing if they are there.
+
+        `AttemptError` of the class `infra` if they are not on this machine.
+        """
 
 
 def load_engine(name: str) -> Engine:
