@@ -11,15 +11,22 @@ only ?=
 VENV := .venv/bin
 LOCAL := $(VENV)/python -m deploy.local
 
+# The GPU engines need PyTorch, so their tests run in an environment of their own.
+GPU_TESTS := .rekindle/gpu-venv/bin/python -m pytest --confcutdir=tests/gpu tests/gpu
+RUN_TESTS := yes
+RUN_GPU_TESTS := $(if $(filter-out gpu,$(only)),,yes)
+
 # What `only=` selects: a kind of test, or a folder.
 ifeq ($(only),unit)
   SELECTION := -m "not stack"
+else ifeq ($(only),gpu)
+  RUN_TESTS :=
 else ifneq ($(only),)
   SELECTION := tests/$(only)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fairness fuzz help histories is-set-up mutants setup soak run stop status logs clean demo test coverage check format lint types imports contracts formats openapi compose compose-env
+.PHONY: bench chaos fairness fuzz help histories is-set-up mutants setup soak run stop status logs clean demo test gpu-environment coverage check format lint types imports contracts formats openapi compose compose-env
 
 ##@ Start here
 
@@ -31,8 +38,9 @@ help: ## List these targets
 run: setup ## Start everything and restore one photo [PHOTO=file] [KIND=restore|colourize|restore_colourize] [ONCE=1]
 	@$(LOCAL) run --home "$(HOME_DIR)" --kind "$(KIND)" --photo "$(PHOTO)" $(if $(ONCE),--once)
 
-test: setup ## Run every test [only=unit|<folder of tests/>]
-	@$(VENV)/python -m pytest $(SELECTION)
+test: setup $(if $(RUN_GPU_TESTS),gpu-environment) ## Run every test [only=unit|gpu|<folder of tests/>]
+	@$(if $(RUN_TESTS),$(VENV)/python -m pytest $(SELECTION))
+	@$(if $(RUN_GPU_TESTS),$(GPU_TESTS))
 
 chaos: setup ## Torment a stack of its own and prove that nothing went wrong [minutes=2] [seed=1] [only=failpoints|planted [bugs="a b"]]
 	@$(VENV)/python -m tests.chaos$(if $(only),.$(only) $(bugs), --minutes $(or $(minutes),2) --seed $(or $(seed),1))
@@ -82,6 +90,9 @@ is-set-up:
 setup: ## Make .venv and private copies of the servers
 	@$(PYTHON) -m deploy.local.bootstrap
 
+gpu-environment: setup ## Make the environment of tests/gpu, 1.6 GB with PyTorch
+	@$(PYTHON) -m deploy.local.gpu_environment
+
 check: setup format lint types imports contracts compose coverage ## Everything that must be green before a push
 
 format: setup ## Is the code formatted?
@@ -112,8 +123,9 @@ compose: setup ## Check docker-compose.yml and the images, offline
 compose-env: ## Write this machine's secrets for docker-compose.yml into .env
 	@$(PYTHON) -m deploy.local.compose_env
 
-coverage: setup ## Run every test and measure it: at least 85 %
+coverage: setup gpu-environment ## Run every test and measure it: at least 85 %
 	@$(VENV)/coverage erase
 	@REKINDLE_COVERAGE=1 $(VENV)/coverage run -m pytest
+	@$(subst -m pytest,-m coverage run -m pytest,$(GPU_TESTS))
 	@$(VENV)/coverage combine --quiet
 	@$(VENV)/coverage report --fail-under=85 --skip-covered

@@ -34,6 +34,9 @@ LOCK_TIMEOUT_MS = 10_000
 OF_RUNPOD = ("RUNPOD_API_KEY", "RUNPOD_CONTRACT_ENDPOINT")
 OF_STRIPE = ("STRIPE_API_KEY",)
 
+# The GPU engines run in an environment of their own: `make test` starts pytest once more for them.
+collect_ignore = ["gpu"]
+
 State = dict[str, Any]
 
 # Reference rows that migrations wrote stay; everything that a test wrote goes.

@@ -28,11 +28,11 @@ def uv() -> Path:
     lock = LOCKS / "uv.txt"
     if is_current(stamp, [lock]):
         return program
-    pip, environment = _pip()
+    command, environment = pip()
     shutil.rmtree(TOOLS / "uv", ignore_errors=True)
     arguments = ["install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     hashed = ["--require-hashes", "--target", str(TOOLS / "uv"), "-r", str(lock)]
-    run([*pip, *arguments, *hashed], environment=environment)
+    run([*command, *arguments, *hashed], environment=environment)
     write_stamp(stamp, [lock])
     return program
 
@@ -102,7 +102,8 @@ def _fingerprint(stamp: Path, files: Sequence[Path]) -> str:
     return f"{hashlib.sha256(content).hexdigest()}\n{stamp}\n{sys.version_info[:2]}\n"
 
 
-def _pip() -> tuple[list[str], dict[str, str]]:
+def pip() -> tuple[list[str], dict[str, str]]:
+    """Return whatever pip can be found: its command, and the environment it needs."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"], {}
     folders = [Path(folder) for folder in PIP_WHEEL_FOLDERS]

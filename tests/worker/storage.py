@@ -56,7 +56,7 @@ class _Storage(BaseHTTPRequestHandler):
         taken = self._path() in self.bucket.objects
         if taken and self.headers.get("If-None-Match") == "*":
             self._answer(412)
-        elif self.headers.get("Content-Type") != "image/png":
+        elif self.headers.get("Content-Type") not in {"image/png", "video/mp4"}:
             self._answer(403)
         else:
             self.bucket.objects[self._path()] = content
