@@ -101,6 +101,9 @@ def _files(
         picture = _picture(_finished(result, order.options, photos[0]))
         return picture.facts(), [(picture, order.output)]
     check_clip(result)
+    if order.options.keep_black_and_white:
+        grey = [pictures.without_colour(frame) for frame in result.frames]
+        result = Clip(grey, result.frames_per_second)
     assert order.poster, "an order for a clip has a place for its poster"
     poster = _picture(result.frames[0])
     clip = _File(encode_clip(result), "video/mp4", poster.width, poster.height)

@@ -6,7 +6,9 @@ encoded: workers whose engine makes none do not have it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -45,20 +47,28 @@ def encode_clip(clip: Clip) -> bytes:
     """H.264 in MP4, its index first, so that a browser plays before it has everything."""
     import av  # noqa: PLC0415
 
+    with TemporaryDirectory() as folder:
+        # FFmpeg opens the file a second time to bring the index to its front.
+        file = Path(folder) / "clip.mp4"
+        try:
+            with av.open(file, "w", options={"movflags": "+faststart"}) as container:
+                _write(clip, container)
+        except av.FFmpegError as error:
+            raise AttemptError("model", "the clip could not be encoded") from error
+        if file.stat().st_size > BYTES_MAX:
+            raise AttemptError("model", f"the clip has over {BYTES_MAX} bytes")
+        return file.read_bytes()
+
+
+def _write(clip: Clip, container: Any) -> None:
+    import av  # noqa: PLC0415
+
     height, width = clip.frames[0].shape[:2]
-    file = BytesIO()
-    try:
-        with av.open(file, "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            stream = container.add_stream("libx264", rate=clip.frames_per_second)
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            # One thread: with several, the bytes depend on how many cores a machine has.
-            stream.options = {"crf": QUALITY, "preset": PRESET, "threads": "1"}
-            for picture in clip.frames:
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
-    except av.FFmpegError as error:
-        raise AttemptError("model", "the clip could not be encoded") from error
-    if file.tell() > BYTES_MAX:
-        raise AttemptError("model", f"the clip has over {BYTES_MAX} bytes")
-    return file.getvalue()
+    stream = container.add_stream("libx264", rate=clip.frames_per_second)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    # One thread: with several, the bytes depend on how many cores a machine has.
+    stream.options = {"crf": QUALITY, "preset": PRESET, "threads": "1"}
+    for picture in clip.frames:
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode())
