@@ -248,17 +248,24 @@ def test_an_encoded_clip_shows_what_was_put_in() -> None:
 
 
 def test_settings_are_read_from_the_environment() -> None:
-    told = {"WAN_FRAMES": "49", "WAN_LIGHTNING": "none", "WAN_QUANTIZATION": "nf4", "PATH": "/bin"}
+    told = {"WAN_FRAMES": "49", "WAN_LIGHTNING": "a/b/c/d", "WAN_QUANTIZATION": "nf4", "PATH": "/"}
 
     settings = read_settings(WanSettings, "WAN_", told)
 
-    assert (settings.frames, settings.lightning, settings.quantization) == (49, None, "nf4")
+    assert (settings.frames, settings.quantization) == (49, "nf4")
+    assert settings.lightning == LightningFile(repository="a/b", file="c/d")
     assert settings.model == "Wan-AI/Wan2.2-I2V-A14B-Diffusers"
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("FRAMES", "50"), ("FRAMES", "801"), ("PIXELS", "99999999"), ("MODLE", "x")],
+    [
+        ("FRAMES", "50"),
+        ("FRAMES", "801"),
+        ("PIXELS", "99999999"),
+        ("MODLE", "x"),
+        ("LIGHTNING", "few"),
+    ],
 )
 def test_a_wrong_setting_ends_the_worker_with_its_name(name: str, value: str) -> None:
     with pytest.raises(SystemExit, match=f"WAN_{name}: "):

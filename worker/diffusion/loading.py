@@ -38,14 +38,17 @@ def load_pipeline(
         pipeline = DiffusionPipeline.from_pretrained(
             snapshot.folder,
             local_files_only=True,
-            torch_dtype=torch.bfloat16,
+            dtype=torch.bfloat16,
             quantization_config=quantization_of(settings.quantization, large),
             device_map="cuda" if _all_on_gpu(settings) else None,
         )
-    except OSError as error:
-        raise AttemptError("infra", f"the model {settings.model} is not complete") from error
     except Exception as error:
-        raise from_engine(error) from error
+        failure = from_engine(error)
+        if failure.failure_class == "oom":
+            raise failure from error
+        raise AttemptError(
+            "infra", f"the model {settings.model} cannot be loaded: {type(error).__name__}"
+        ) from error
     if not isinstance(pipeline, kind):
         wanted = " or ".join(one.__name__ for one in kind)
         raise AttemptError("infra", f"the model {settings.model} is no {wanted}")

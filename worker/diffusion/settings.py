@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 Quantization = Literal["bf16", "int8", "nf4"]
 """How large the weights of the big networks are: 2 bytes each, 1, or a half."""
@@ -27,18 +27,25 @@ class EngineSettings(BaseModel):
 
 
 class LightningFile(BaseModel):
-    """Weights of a LoRA with which few steps are enough: a file of a repository."""
+    """Weights of a LoRA with which few steps are enough: a file or a folder of a repository."""
 
     model_config = ConfigDict(frozen=True)
 
     repository: str
     file: str
 
-    @classmethod
-    def parse(cls, name: str) -> "LightningFile":
-        """Read `organization/repository/path/of/file.safetensors`."""
-        organization, repository, file = name.split("/", 2)
-        return cls(repository=f"{organization}/{repository}", file=file)
+
+def _parse(name: object) -> object:
+    if not isinstance(name, str):
+        return name
+    parts = name.split("/", 2)
+    if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - as the sentence says
+        raise ValueError("must be organization/repository/path")
+    return LightningFile(repository="/".join(parts[:2]), file=parts[2])
+
+
+Lightning = Annotated[LightningFile, BeforeValidator(_parse)]
+"""In the environment it is written as `organization/repository/path`."""
 
 
 def read_settings(
