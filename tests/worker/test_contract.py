@@ -9,7 +9,7 @@ import pytest
 from tests.worker.storage import Bucket, Picture, as_png, from_png, order
 from tests.worker.test_handler import failure
 from worker import transfer
-from worker.engines import Model
+from worker.engines import Model, load_engine
 from worker.engines.cpu import CpuEngine
 from worker.failures import AttemptError
 from worker.handler import Handler, load_before_work
@@ -181,3 +181,14 @@ def test_a_broken_gpu_asks_for_a_fresh_worker() -> None:
 
     assert broken["refresh_worker"] is True
     assert "refresh_worker" not in AttemptError("infra", "the network").as_output()
+
+
+@pytest.mark.parametrize("name", ["qwen", "wan"])
+def test_an_engine_whose_packages_are_missing_says_where_they_are(name: str) -> None:
+    with pytest.raises(SystemExit, match=f"ENGINE={name} needs .*worker/requirements-gpu.txt"):
+        load_engine(name)
+
+
+def test_an_unknown_engine_is_told_which_there_are() -> None:
+    with pytest.raises(SystemExit, match="ENGINE=dall is unknown; there are: cpu, qwen, wan"):
+        load_engine("dall")

@@ -62,5 +62,12 @@ def load_engine(name: str) -> Engine:
     known = sorted(module.name for module in iter_modules(__path__))
     if name not in known:
         raise SystemExit(f"ENGINE={name} is unknown; there are: {', '.join(known)}")
-    engine: Engine = import_module(f"{__name__}.{name}").create()
+    try:
+        module = import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as missing:
+        raise SystemExit(
+            f"ENGINE={name} needs {missing.name}, which is not installed here: the GPU image has "
+            "it (worker/requirements-gpu.txt)."
+        ) from None
+    engine: Engine = module.create()
     return engine
