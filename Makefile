@@ -126,6 +126,6 @@ compose-env: ## Write this machine's secrets for docker-compose.yml into .env
 coverage: setup gpu-environment ## Run every test and measure it: at least 85 %
 	@$(VENV)/coverage erase
 	@REKINDLE_COVERAGE=1 $(VENV)/coverage run -m pytest
-	@$(subst -m pytest,-m coverage run -m pytest,$(GPU_TESTS))
+	@$(subst -m pytest,-m coverage run --concurrency=thread -m pytest,$(GPU_TESTS))
 	@$(VENV)/coverage combine --quiet
 	@$(VENV)/coverage report --fail-under=85 --skip-covered

@@ -133,10 +133,9 @@ def test_the_only_revision_needs_no_name(hub: Path) -> None:
         find_snapshot(MODEL, file="model_index.json")
 
 
-def test_a_lora_that_is_missing_is_an_infra_failure(
-    hub: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lora_is_looked_for_before_the_model(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAN_LIGHTNING", "org/lightning/few")
+    shutil.rmtree(hub)  # looked for first: the model takes minutes
 
     with pytest.raises(AttemptError, match="org/lightning is not on this machine") as refused:
         load_engine("wan").load()

@@ -77,6 +77,7 @@ async def test_a_photo_becomes_a_clip_that_a_browser_plays_and_a_poster(
 ) -> None:
     answer = await answered(engine, bucket, portrait)
 
+    assert list(bucket.objects)[-2:] == ["/poster", "/result"], "the result is stored last"
     film, poster = bucket.objects["/result"], from_png(bucket.objects["/poster"])
     with av.open(BytesIO(film)) as container:
         stream = container.streams.video[0]
@@ -206,6 +207,18 @@ def test_a_clip_is_no_larger_than_was_paid_for(
     size = filming.size_for_model(*photo, pixels=832 * 480, short_side_max=short_side_max)
 
     assert size == chosen
+
+
+def test_a_photo_is_trimmed_but_never_stretched() -> None:
+    down, across = np.mgrid[0:200, 0:250].astype(np.uint8)
+    photo = np.dstack([across, down, down])
+
+    trimmed = np.asarray(filming.for_model(photo, (128, 64)))[..., ::-1].astype(float)
+
+    a_pixel_across = (trimmed[32, 100, 0] - trimmed[32, 20, 0]) / 80
+    a_pixel_down = (trimmed[54, 64, 1] - trimmed[14, 64, 1]) / 40
+    assert a_pixel_across == pytest.approx(250 / 128, rel=0.03)
+    assert a_pixel_down == pytest.approx(a_pixel_across, rel=0.03)
 
 
 def test_a_very_long_photo_is_refused() -> None:

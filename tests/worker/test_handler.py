@@ -231,6 +231,7 @@ class _Returning(CpuEngine):
     [
         (_Breaking(MemoryError()), "oom"),
         (_Breaking(RuntimeError("CUDA out of memory")), "oom"),
+        (_Breaking(type("OutOfMemoryError", (RuntimeError,), {})("full")), "oom"),
         (_Breaking(ZeroDivisionError()), "model"),
         (_Returning(0.0), "model"),
         (_Returning(1.0, size=10), "model"),

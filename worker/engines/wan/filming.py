@@ -52,10 +52,9 @@ class Filmer:
         size = size_for_model(
             width, height, pixels=self._settings.pixels, short_side_max=options.short_side_max
         )
-        image = Image.fromarray(np.ascontiguousarray(photo[..., ::-1]))
         with device.bounded_memory():
             frames = self._pipeline(
-                image=ImageOps.fit(image, size, Image.Resampling.LANCZOS),
+                image=for_model(photo, size),
                 prompt=prompt,
                 negative_prompt=negative,
                 width=size[0],
@@ -88,6 +87,12 @@ def size_for_model(width: int, height: int, *, pixels: int, short_side_max: int)
         raise AttemptError("input", f"the photo is over {ASPECT_MAX:g} times as long as it is wide")
     scale = min(1.0, math.sqrt(pixels / (width * height)), short_side_max / min(width, height))
     return _in_steps(width * scale), _in_steps(height * scale)
+
+
+def for_model(photo: Picture, size: tuple[int, int]) -> Image.Image:
+    """Scale and trim around the middle."""
+    image = Image.fromarray(np.ascontiguousarray(photo[..., ::-1]))
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
 def _in_steps(side: float) -> int:
