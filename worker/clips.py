@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
+import cv2
 
 from worker.failures import AttemptError
 from worker.pictures import BLANK_DEVIATION, Picture
@@ -19,6 +19,10 @@ SECONDS_MAX = 6.0
 BYTES_MAX = 50 * 1024 * 1024
 QUALITY = "18"  # x264's constant rate factor: visually without loss
 PRESET = "medium"
+# The same frames are to give the same bytes. With several threads they depend on the number of
+# cores; and x264's macroblock tree was seen to give others from one call to the next.
+REPEATABLE = {"threads": "1", "x264-params": "mbtree=0"}
+BT_601, NOT_FULL = 6, 1  # as FFmpeg numbers what OpenCV's conversion to YUV makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,9 @@ def _write(clip: Clip, container: Any) -> None:
     height, width = clip.frames[0].shape[:2]
     stream = container.add_stream("libx264", rate=clip.frames_per_second)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    # One thread: with several, the bytes depend on how many cores a machine has.
-    stream.options = {"crf": QUALITY, "preset": PRESET, "threads": "1"}
+    stream.codec_context.colorspace, stream.codec_context.color_range = BT_601, NOT_FULL
+    stream.options = {"crf": QUALITY, "preset": PRESET, **REPEATABLE}
     for picture in clip.frames:
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
-        container.mux(stream.encode(frame))
+        planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
     container.mux(stream.encode())

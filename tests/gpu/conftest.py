@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when its library is imported
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # in every thread: repeatable
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pytest
-import torch
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as one_photo
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as several_photos
 
@@ -15,7 +15,6 @@ from tests.worker.storage import Bucket, Picture, open_bucket, read_portrait
 from worker.engines.qwen import editing
 
 PIXELS = 128 * 128
-torch.set_num_threads(1)  # on a busy machine two wait for one another
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -258,6 +259,19 @@ def test_an_encoded_clip_shows_what_was_put_in() -> None:
     assert (
         max(float(np.abs(a.astype(int) - b).max()) for a, b in zip(shown, frames, strict=True)) < 8
     )
+
+
+def test_the_same_frames_give_the_same_bytes_whatever_was_in_memory_before() -> None:
+    lots = np.random.default_rng(2)
+    frames = [np.asarray(cv2.GaussianBlur(f, (0, 0), 2), np.uint8) for f in noise(9, side=96)]
+    encoded = set()
+
+    for _ in range(12):
+        rubbish = [torch.randn(int(size)) * 1e3 for size in lots.integers(1, 20_000, 80)]
+        del rubbish
+        encoded.add(encode_clip(Clip(frames, 16)))
+
+    assert len(encoded) == 1
 
 
 def test_settings_are_read_from_the_environment() -> None:
