@@ -8,10 +8,11 @@ import uvloop
 ROLES = {
     "consumer": ("services.processing.consumers", "prepares photos, submits, checks results"),
     "dispatcher": ("services.processing.dispatcher", "starts jobs, follows attempts, tidies up"),
+    "audit": ("services.processing.auditing", "compares results with the bucket"),
     "decoders": ("services.processing.decoders", "shows which decoders and walls there are"),
     "costs": ("services.processing.spending_desk", "shows an operator what GPU time costs"),
 }
-OPERATORS_ROLES = ("costs", "decoders")
+OPERATORS_ROLES = ("audit", "costs", "decoders")
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ import sys
 import uvloop
 
 from services.kit import bus, consuming
-from services.kit.db import create_engine
+from services.kit.db import create_engine, opened_engine
 from services.kit.settings import load
 from services.kit.storage import open_storage
 from services.kit.telemetry import configure_logs
-from services.uploads import consumers, removal
+from services.uploads import auditing, consumers, removal
 from services.uploads.settings import ConsumerSettings, UploadsSettings
 
 
@@ -45,6 +45,20 @@ async def sweep_now() -> None:
     sys.stdout.write(f"{photos} photos were due.\n")
 
 
+async def audit_now() -> None:
+    """Print where the bucket and the rows differ; exit code 1 if they do anywhere."""
+    settings = load(UploadsSettings)
+    configure_logs("uploads", level=settings.log_level)
+    url = settings.database_url.get_secret_value()
+    async with (
+        opened_engine(url, name="uploads-audit", pool_size=1) as engine,
+        open_storage(settings) as storage,
+    ):
+        drift = await auditing.audit(engine, storage)
+    sys.stdout.write(f"{drift}\n")
+    sys.exit(0 if drift.is_clean else 1)
+
+
 def main() -> None:
     """Run the role that the command line names."""
     parser = argparse.ArgumentParser(
@@ -55,8 +69,9 @@ def main() -> None:
     roles = parser.add_subparsers(dest="role", required=True, metavar="ROLE")
     roles.add_parser("consumer", help="hear how preparations ended, and sweep; runs until stopped")
     roles.add_parser("sweep", help="remove, now and once, every file that must not stay")
+    roles.add_parser("audit", help="compare photos with the bucket; exit code 1 if they differ")
     role = parser.parse_args().role
-    uvloop.run({"consumer": consume, "sweep": sweep_now}[role]())
+    uvloop.run({"consumer": consume, "sweep": sweep_now, "audit": audit_now}[role]())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ KIT = sorted(path for path in Path("services/kit").glob("*.py") if path.stem != 
 
 LINES_PER_MODULE = 400
 LINES_PER_FUNCTION = 60
-MODULES_IN_KIT = 19
+MODULES_IN_KIT = 20
 LINES_PER_KIT_MODULE = 285
 LINES_PER_README = 60
 
