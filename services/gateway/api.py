@@ -35,6 +35,7 @@ router = APIRouter(prefix="/v1", generate_unique_id_function=lambda route: route
 KEPT = [
     "invoices and what was paid, under a number that names nobody, as tax law wants it",
     "the movements of credits, under the same number",
+    "your sign-in, which is not ours but the issuer's; it leads to nothing here any more",
     "for 31 days a fingerprint of your sign-in, so that a new account cannot be begun at once",
 ]
 
