@@ -9,7 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Event
-from services.gateway import consumers, erasures
+from services.gateway import consumers, erasures, visitors
+from tests.gateway.conftest import OpenDoor
 from tests.gateway.doors import Door, person
 from tests.gateway.test_events import completed, consuming, say
 from tests.gateway.test_feed import append
@@ -86,6 +87,22 @@ async def test_a_browser_is_signed_out_and_another_site_cannot_do_it(
         assert (foreign.status_code, own.status_code) == (403, 202)
         assert own.headers["set-cookie"].startswith('rekindle="";')
         assert (await browser.get("/v1/me")).status_code == 401
+
+
+async def test_another_process_of_the_gateway_learns_of_it(
+    open_door: OpenDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visitors, "KNOWN_FOR_S", 0.1)
+    here, there, subject = open_door(), open_door(), person()
+    async with here.visit(subject) as visitor, there.visit(subject) as elsewhere:
+        account_id = (await visitor.get("/v1/me")).json()["account_id"]
+        assert (await elsewhere.get("/v1/me")).json()["account_id"] == account_id
+        await visitor.delete("/v1/me", params={"confirm": account_id})
+        await asyncio.sleep(0.2)
+
+        refused = await elsewhere.get("/v1/me")
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "account-was-erased")
 
 
 async def test_what_is_heard_late_leaves_nothing(
