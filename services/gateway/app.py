@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from services.gateway import (
     api,
@@ -24,6 +24,7 @@ from services.gateway import (
     page,
     prints,
     purchases,
+    web,
 )
 from services.gateway.edge import Edge
 from services.gateway.issuer import Issuer
@@ -65,12 +66,16 @@ def assemble(settings: GatewaySettings) -> Edge:
         "gateway",
         version=settings.rekindle_version,
         engine=parts.engine,
-        routers=(*PUBLIC, *UNLISTED),
+        routers=(*PUBLIC, *UNLISTED, _home(settings)),
         lifespan=_life,
     )
     app.state.parts, app.state.known_accounts = parts, KnownAccounts()
     app.openapi = contract  # type: ignore[method-assign]  # how FastAPI lets it be replaced
     return Edge(app, is_secure=settings.is_secure)
+
+
+def _home(settings: GatewaySettings) -> APIRouter:
+    return web.router_of(settings) if settings.web_export else page.first
 
 
 def contract() -> dict[str, Any]:

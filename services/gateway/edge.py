@@ -19,9 +19,9 @@ ALWAYS = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
 )
 UNLESS_SAID = (
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
     (b"content-security-policy", API_POLICY),
     (b"cache-control", b"no-store"),
 )

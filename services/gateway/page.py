@@ -1,6 +1,6 @@
-"""The first page: that Rekindle lives, and who is signed in; and the page a phone is handed.
+"""The page a phone is handed; and a first page for gateways without the app: who is signed in.
 
-The first has no script, the other one of its own; neither has inline styles.
+The first page has no script, the other one of its own; neither has inline styles.
 """
 
 import json
@@ -19,6 +19,7 @@ from services.gateway.visitors import MaybeSignedIn
 from services.kit.problems import Problem
 
 router = APIRouter(include_in_schema=False)
+first = APIRouter(include_in_schema=False)
 
 FILES = Path(__file__).parent / "page"
 PAGE = Template((FILES / "index.html").read_text())
@@ -49,7 +50,7 @@ PURCHASES = {
 }
 
 
-@router.get("/")
+@first.get("/")
 async def home(request: Request, gateway: Gateway, session: MaybeSignedIn) -> HTMLResponse:
     """The page itself."""
     query, headers = request.query_params, {}

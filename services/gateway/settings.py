@@ -44,6 +44,9 @@ class GatewaySettings(ConsumerSettings):
     billing_url: str
     billing_secret: SecretStr
 
+    web_export: str = ""
+    """The folder of the built app; without it `/` is a plain page."""
+
     event_streams_max: int = EVENT_STREAMS_MAX
     event_heartbeat_s: float = EVENT_HEARTBEAT_S
     rate_limit_factor: float = 1.0

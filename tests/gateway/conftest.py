@@ -46,6 +46,7 @@ def settings(
         "oidc_audience": AUDIENCE,
         "oidc_client_id": WEB,
         "oidc_allowed_clients": WEB,
+        "web_export": "",
     }
 
 
