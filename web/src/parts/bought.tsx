@@ -1,0 +1,63 @@
+"use client";
+
+/** For who comes back from Stripe's page: how the purchase stands, and the way back to the photo. */
+
+import { useCallback, useEffect, useState } from "react";
+
+import { api, body } from "@/api/client";
+import { useRemote } from "@/api/remote";
+import { interrupted } from "@/photos/interrupted";
+import { useWords } from "@/words";
+
+import { ButtonLink } from "./button";
+import { Notice } from "./sheet";
+
+const LOOK_EVERY_MS = 2_000;
+
+interface Return {
+  checkout: string;
+  isPaid: boolean;
+}
+
+export function WhatWasBought() {
+  const words = useWords();
+  const [back, setBack] = useState<Return>();
+  const [failed, setFailed] = useState(false);
+  const [goOn, setGoOn] = useState<string | null>(null);
+
+  useEffect(() => {
+    const query = new URLSearchParams(location.search);
+    /* eslint-disable react-hooks/set-state-in-effect -- the address is read once the page lives */
+    setFailed(query.get("sign_in") === "failed");
+    const checkout = query.get("checkout");
+    if (!checkout) return;
+    setBack({ checkout, isPaid: query.get("outcome") === "paid" });
+    setGoOn(interrupted());
+    /* eslint-enable react-hooks/set-state-in-effect */
+  }, []);
+
+  if (failed) return <Notice tone="alert">{words("home.sign_in_failed")}</Notice>;
+  if (!back) return null;
+  return (
+    <>
+      {back.isPaid ? <Purchase checkout={back.checkout} /> : <Notice>{words("bought.left")}</Notice>}
+      {goOn && <ButtonLink href={goOn}>{words("bought.go_on")}</ButtonLink>}
+    </>
+  );
+}
+
+function Purchase({ checkout }: { checkout: string }) {
+  const words = useWords();
+  const load = useCallback(
+    () => body(api.GET("/v1/checkout/{checkout_id}", { params: { path: { checkout_id: checkout } } })),
+    [checkout],
+  );
+  const { data } = useRemote(load, ["credits", "billing"], LOOK_EVERY_MS);
+  const state = data?.state ?? "open";
+  const isBad = state === "failed" || state === "expired";
+  return (
+    <Notice tone={isBad ? "alert" : state === "paid" ? "good" : "calm"}>
+      {words(`bought.${state}`)}
+    </Notice>
+  );
+}

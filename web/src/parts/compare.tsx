@@ -1,0 +1,128 @@
+"use client";
+
+/** Before and after, one above the other; a range input moves the line between them. */
+
+import { useRef, useState, type CSSProperties, type PointerEvent } from "react";
+
+import { useWords } from "@/words";
+
+import { Button } from "./button";
+
+const ZOOMS = [1, 2, 4] as const;
+
+interface Props {
+  before: string | undefined;
+  after: string;
+  width: number;
+  height: number;
+}
+
+export function Compare({ before, after, width, height }: Props) {
+  const words = useWords();
+  const [at, setAt] = useState(50);
+  const [zoom, setZoom] = useState(0);
+  const times = ZOOMS[zoom] ?? 1;
+  return (
+    <div
+      className="mx-auto"
+      style={{ maxWidth: `calc(66dvh * ${width / height})` }}
+    >
+      <div className="print">
+        <div
+          className="overflow-auto overscroll-contain"
+          style={{ aspectRatio: `${width} / ${height}` }}
+          // What can be scrolled must be reachable by keyboard.
+          tabIndex={times > 1 ? 0 : undefined}
+          role="group"
+          aria-label={`${words("job.before")} · ${words("job.after")}`}
+        >
+          <Pair before={before} after={after} at={at} times={times} slide={setAt} />
+        </div>
+      </div>
+      <div className="mt-4 flex items-center gap-4">
+        <span className="text-soft">{words("job.before")}</span>
+        <input
+          type="range"
+          min={0}
+          max={100}
+          value={at}
+          aria-label={words("job.slider")}
+          onChange={(event) => {
+            setAt(Number(event.target.value));
+          }}
+          className="h-11 min-w-0 flex-1 accent-ember"
+        />
+        <span className="text-soft">{words("job.after")}</span>
+      </div>
+      <div className="mt-1 flex justify-center gap-3" role="group" aria-label={words("job.zoom")}>
+        <Button
+          look="quiet"
+          disabled={zoom === 0}
+          onClick={() => {
+            setZoom(zoom - 1);
+          }}
+        >
+          {words("job.zoom.out")}
+        </Button>
+        <Button
+          look="quiet"
+          disabled={zoom === ZOOMS.length - 1}
+          onClick={() => {
+            setZoom(zoom + 1);
+          }}
+        >
+          {words("job.zoom.in")}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+interface PairProps {
+  before: string | undefined;
+  after: string;
+  at: number;
+  times: number;
+  slide: (at: number) => void;
+}
+
+/** Left of the line is before. Dragging slides; when zoomed, it moves both pictures in step. */
+function Pair({ before, after, at, times, slide }: PairProps) {
+  const words = useWords();
+  const box = useRef<HTMLDivElement>(null);
+  const drag = (event: PointerEvent) => {
+    if (times > 1 || !event.buttons || !box.current) return;
+    const { left, width } = box.current.getBoundingClientRect();
+    slide(Math.round(Math.min(100, Math.max(0, (100 * (event.clientX - left)) / width))));
+  };
+  const style: CSSProperties = { width: `${100 * times}%`, height: `${100 * times}%` };
+  return (
+    <div
+      ref={box}
+      className={`relative select-none ${times > 1 ? "" : "cursor-ew-resize touch-pan-y"}`}
+      style={style}
+      onPointerDown={drag}
+      onPointerMove={drag}
+    >
+      <img
+        src={after}
+        alt={words("job.after")}
+        draggable={false}
+        className="absolute inset-0 size-full"
+      />
+      {before && (
+        <img
+          src={before}
+          alt={words("job.before")}
+          draggable={false}
+          className="absolute inset-0 size-full"
+          style={{ clipPath: `inset(0 ${100 - at}% 0 0)` }}
+        />
+      )}
+      <div
+        className="pointer-events-none absolute inset-y-0 w-1 -translate-x-1/2 bg-mount shadow-print"
+        style={{ left: `${at}%` }}
+      />
+    </div>
+  );
+}
