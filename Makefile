@@ -26,7 +26,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fairness fuzz help histories is-set-up mutants setup soak run stop status logs clean demo test gpu-environment coverage check format lint types imports contracts formats openapi compose compose-env
+.PHONY: bench chaos fairness fuzz help histories is-set-up mutants setup soak run stop status logs clean demo test gpu-environment coverage check format lint types imports web contracts formats openapi compose compose-env
 
 ##@ Start here
 
@@ -80,7 +80,7 @@ stop: is-set-up ## Stop everything
 
 clean: ## Stop, and delete data, logs and secrets [ALL=1: environments and servers too]
 	@if [ -x $(VENV)/python ]; then $(LOCAL) clean --home "$(HOME_DIR)"; fi
-	@$(if $(ALL),rm -rf .rekindle .venv)
+	@$(if $(ALL),rm -rf .rekindle .venv web/node_modules web/.next web/out)
 
 is-set-up:
 	@[ -x $(VENV)/python ] || { echo "Nothing is set up yet: \`make run\` does it."; exit 1; }
@@ -93,7 +93,10 @@ setup: ## Make .venv and private copies of the servers
 gpu-environment: setup ## Make the environment of tests/gpu, 1.6 GB with PyTorch
 	@$(PYTHON) -m deploy.local.gpu_environment
 
-check: setup format lint types imports contracts compose coverage ## Everything that must be green before a push
+check: setup format lint types imports contracts compose web coverage ## Everything that must be green before a push
+
+web: setup ## Check the app: lint, types, unit tests
+	@$(VENV)/python -m deploy.local.web
 
 format: setup ## Is the code formatted?
 	@$(VENV)/ruff format --check .

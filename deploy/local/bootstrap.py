@@ -19,7 +19,7 @@ if sys.version_info < PYTHON_MIN:
 from concurrent.futures import Future, ThreadPoolExecutor  # noqa: E402 - only after that sentence
 from pathlib import Path  # noqa: E402
 
-from deploy.local import postgres, rabbitmq, wheels  # noqa: E402
+from deploy.local import postgres, rabbitmq, web, wheels  # noqa: E402
 from deploy.local.places import LOCKS, PRIVATE, PROJECT_PYTHON, ROOT, WORKER_PYTHON  # noqa: E402
 from deploy.local.trouble import StackError, plain_words, require_free_space  # noqa: E402
 
@@ -42,11 +42,12 @@ def main() -> int:
 
 
 def set_up() -> None:
-    """Bring both environments and the servers up to date, all at once."""
+    """Bring both environments, the servers and the app up to date, all at once."""
     app = PROJECT_PYTHON.parent.parent / ".rekindle-complete"
     worker = WORKER_PYTHON.parent.parent / ".rekindle-complete"
     PRIVATE.mkdir(exist_ok=True)
-    if wheels.is_current(app, APP_LOCKS) and wheels.is_current(worker, WORKER_LOCKS):
+    environments = wheels.is_current(app, APP_LOCKS) and wheels.is_current(worker, WORKER_LOCKS)
+    if environments and web.is_current():
         return
     require_free_space(ROOT, bytes_min=FREE_BYTES_MIN)
     began = time.monotonic()
@@ -58,6 +59,7 @@ def set_up() -> None:
                 pool.submit(_app_environment, app),
                 pool.submit(_worker_environment, worker),
                 pool.submit(_servers),
+                pool.submit(web.make),
             ]
         )
     print(f"Set up after {time.monotonic() - began:.0f} s.", flush=True)

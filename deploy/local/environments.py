@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from deploy.local import database, s3
 from deploy.local.home import Home
+from deploy.local.places import WEB_EXPORT
 from deploy.local.runpod.worker_environment import worker_environment
 
 AUDIENCE = "https://api.rekindle.local/"
@@ -227,6 +228,7 @@ def _gateway(home: Home, addresses: Addresses) -> dict[str, str]:
         "PUBLIC_URL": addresses.url("gateway"),
         "STORAGE_ORIGIN": addresses.via("s3", addresses.s3.endpoint),
         "SESSION_SECRET": home.secret("session"),
+        "WEB_EXPORT": str(WEB_EXPORT) if (WEB_EXPORT / "index.html").is_file() else "",
     }
 
 

@@ -12,6 +12,8 @@ GPU_PYTHON = PRIVATE / "gpu-venv" / "bin" / "python"
 BENCH_PYTHON = PRIVATE / "bench-venv" / "bin" / "python"
 PROJECT_PYTHON = ROOT / ".venv" / "bin" / "python"
 LOCKS = ROOT / "deploy" / "locks"
+WEB = ROOT / "web"
+WEB_EXPORT = WEB / "out"
 DEFINITIONS = ROOT / "deploy" / "rabbitmq" / "definitions.json"
 
 
