@@ -1,9 +1,16 @@
 /** A real Chromium, as the tests drive it. */
 
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import { chromium, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
 
 export const GATEWAY = needed("REKINDLE_URL");
-export const FILES = needed("REKINDLE_FILES");
+/** What the rules of accessibility say about a page, by the tags of WCAG 2.2 AA. */
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const AXE = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 const PASSWORD = "a quiet afternoon 1936";
 const STEP_TIMEOUT_MS = 30_000;
@@ -54,7 +61,16 @@ export async function open(context: BrowserContext): Promise<{ page: Page; troub
   return { page, troubles };
 }
 
-/** Sign a new person up at the issuer, who has three credits then. */
+/** A new person, signed in and at the account; three credits are a gift. */
+export async function signedIn(page: Page): Promise<string> {
+  await page.goto(`${GATEWAY}/account`);
+  await page.getByRole("link", { name: "Sign in or sign up" }).click();
+  const email = await signUp(page);
+  await page.getByText("Credits to spend").waitFor();
+  return email;
+}
+
+/** Sign a new person up at the issuer, and come back. */
 export async function signUp(page: Page): Promise<string> {
   const email = `${crypto.randomUUID()}@example.com`;
   await page.getByRole("link", { name: "Create an account" }).click();
@@ -65,7 +81,38 @@ export async function signUp(page: Page): Promise<string> {
   return email;
 }
 
-function needed(name: string): string {
+/** A folder for the profile of a new browser. */
+export function profile(): string {
+  return mkdtempSync(join(tmpdir(), "rekindle-browser-"));
+}
+
+/** A file that the tests have made. */
+export function files(name: string): string {
+  return join(needed("REKINDLE_FILES"), name);
+}
+
+/** Nothing on the page keeps somebody out. */
+export async function accessible(page: Page): Promise<void> {
+  // Evaluated, and not added to the page, whose policy would refuse it.
+  await page.evaluate(AXE);
+  const violations = await page.evaluate(async (tags) => {
+    const { axe } = window as unknown as { axe: Axe };
+    const found = await axe.run(document, { runOnly: { type: "tag", values: tags } });
+    return found.violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`,
+    );
+  }, TAGS);
+  assert.deepEqual(violations, [], page.url());
+}
+
+interface Axe {
+  run: (
+    root: Document,
+    options: object,
+  ) => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+}
+
+export function needed(name: string): string {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: run these tests by \`make test only=web\`.`);
   return value;

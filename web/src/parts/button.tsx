@@ -27,11 +27,17 @@ export function ButtonLink(props: {
   href: string;
   look?: Look;
   className?: string;
+  onClick?: () => void;
   children: ReactNode;
 }) {
-  const { href, look = "main", className, children } = props;
+  const { href, look = "main", className, onClick, children } = props;
   return (
-    <Link href={href} className={pressable(look, className)} prefetch={false}>
+    <Link
+      href={href}
+      className={pressable(look, className)}
+      prefetch={false}
+      {...(onClick ? { onClick } : {})}
+    >
       {children}
     </Link>
   );

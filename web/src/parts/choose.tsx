@@ -235,13 +235,14 @@ function Missing({ quote, here }: { quote: Quote; here: string }) {
     <Notice>
       <p>{words("choose.missing", { count, price, available })}</p>
       <p className="mb-3 font-normal">{words("choose.missing.kept")}</p>
-      <span
-        onClickCapture={() => {
+      <ButtonLink
+        href="/account#buy"
+        onClick={() => {
           interruptAt(here);
         }}
       >
-        <ButtonLink href="/account#buy">{words("choose.missing.do")}</ButtonLink>
-      </span>
+        {words("choose.missing.do")}
+      </ButtonLink>
     </Notice>
   );
 }
@@ -291,7 +292,7 @@ function Preview({ photo, isOne }: { photo: Photo | undefined; isOne: boolean })
         alt={photo.filename}
         width={photo.width ?? undefined}
         height={photo.height ?? undefined}
-        className="print mx-auto max-h-[46dvh] w-auto"
+        className="print mx-auto max-h-[30dvh] w-auto md:max-h-[46dvh]"
       />
       {isOne && (
         <ButtonLink href={`/crop?photo=${photo.id}`} look="plain" className="mt-2">

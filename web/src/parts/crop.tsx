@@ -3,7 +3,7 @@
 /** Mark the print: we propose, people decide. */
 
 import { useRouter } from "next/navigation";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 
 import { api, attemptKey, body, Refused, type Schemas } from "@/api/client";
 import { signInAddress, useSession } from "@/api/session";
@@ -44,7 +44,7 @@ export function Crop({ pictureId, photoId }: { pictureId: string; photoId: strin
     return (
       <>
         <Heading title={words("crop.title")} />
-        <Notice tone="alert">{source.photo?.problem?.detail ?? words("crop.gone")}</Notice>
+        <Notice tone="alert">{source.refusal ?? words("crop.gone")}</Notice>
         <ButtonLink href="/">{words("nav.home")}</ButtonLink>
       </>
     );
@@ -71,9 +71,9 @@ export function Crop({ pictureId, photoId }: { pictureId: string; photoId: strin
       />
       <Trouble problem={problem} />
       {finish.isKept ? (
-        <Kept />
+        <Kept pictureId={pictureId} />
       ) : (
-        <div className="mt-4 flex flex-wrap justify-center gap-3">
+        <div className="mt-4 flex flex-wrap justify-center gap-2 sm:gap-3">
           <Button
             look="quiet"
             onClick={() => {
@@ -98,7 +98,7 @@ export function Crop({ pictureId, photoId }: { pictureId: string; photoId: strin
           </Button>
           <Button
             disabled={busy !== null || !source.picture}
-            className="w-full sm:w-auto"
+            className="sticky bottom-20 z-20 order-first min-h-14 w-full text-lg sm:static sm:order-none sm:w-auto"
             onClick={() => {
               doing("saving", () => finish.confirm(marked));
             }}
@@ -163,23 +163,18 @@ function useMarking(outline: Schemas["Outline"] | undefined, source: Source) {
 /** What the last button does: the corners are kept here, and told to the gateway when it is there. */
 function useFinish(pictureId: string, source: Source) {
   const router = useRouter();
-  const session = useSession((one) => one.state);
-  const arrived = usePictures(({ arrived }) => arrived[pictureId]);
   const [isKept, setIsKept] = useState(false);
-  const isLeaving = useRef(false);
-
-  useEffect(() => {
-    if (!isKept || !arrived || isLeaving.current) return;
-    isLeaving.current = true;
-    router.push(`/choose?photos=${arrived}`);
-  }, [isKept, arrived, router]);
 
   const confirm = async (quad: Quad) => {
     if (source.kept) {
       await usePictures.getState().confirm(pictureId, quad);
       await useSession.getState().look();
-      setIsKept(true);
+      if (useSession.getState().state !== "in") {
+        setIsKept(true);
+        return;
+      }
       void sendAll();
+      router.push(`/choose?picture=${pictureId}`);
       return;
     }
     await body(
@@ -213,7 +208,7 @@ function useFinish(pictureId: string, source: Source) {
     }
   };
 
-  return { confirm, split, isKept: isKept && session !== "unknown" };
+  return { confirm, split, isKept };
 }
 
 function Several(props: {
@@ -241,30 +236,27 @@ function Several(props: {
   );
 }
 
-/** Confirmed: on its way, or waiting for a connection or an account. */
-function Kept() {
+/** Confirmed: waiting for an account, or for a connection. */
+function Kept({ pictureId }: { pictureId: string }) {
   const words = useWords();
-  const session = useSession((one) => one.state);
-  if (session === "out") {
+  const isOut = useSession((one) => one.state === "out");
+  if (isOut) {
     return (
       <Notice>
         <p className="text-lg">{words("crop.sign_in")}</p>
         <p className="mb-4 font-normal">{words("sign_in.why")}</p>
-        <LeaveLink href={signInAddress("/")}>{words("sign_in")}</LeaveLink>
+        <LeaveLink href={signInAddress(`/choose?picture=${pictureId}`)}>{words("sign_in")}</LeaveLink>
       </Notice>
     );
   }
-  if (session === "away") {
-    return (
-      <Notice tone="good">
-        <p className="mb-3">{words("crop.kept")}</p>
-        <ButtonLink href="/" look="quiet">
-          {words("job.another")}
-        </ButtonLink>
-      </Notice>
-    );
-  }
-  return <Notice>{words("crop.saving")}</Notice>;
+  return (
+    <Notice tone="good">
+      <p className="mb-3">{words("crop.kept")}</p>
+      <ButtonLink href="/" look="quiet">
+        {words("job.another")}
+      </ButtonLink>
+    </Notice>
+  );
 }
 
 function said(

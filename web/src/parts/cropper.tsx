@@ -59,7 +59,7 @@ export function Cropper({ src, size, quad, turns, change }: Props) {
         className="relative mx-auto touch-none overflow-visible shadow-print"
         style={{
           aspectRatio: `${shown.width} / ${shown.height}`,
-          maxWidth: `calc(62dvh * ${shown.width / shown.height})`,
+          maxWidth: `calc(54dvh * ${shown.width / shown.height})`,
         }}
       >
         <div className="absolute inset-0 overflow-hidden rounded-print bg-silver">

@@ -43,7 +43,7 @@ export function Frame({ children }: { children: ReactNode }) {
         <Ways className="hidden gap-1 sm:flex" />
       </header>
       <Bars />
-      <main id="page" tabIndex={-1} className="mx-auto max-w-5xl px-5 pb-32 pt-6 outline-none sm:px-8 sm:pt-10">
+      <main id="page" tabIndex={-1} className="mx-auto max-w-5xl px-5 pb-32 pt-4 outline-none sm:px-8 sm:pt-10">
         {children}
       </main>
       <Ways className="fixed inset-x-0 bottom-0 z-30 flex justify-around border-t border-line bg-sheet pb-[env(safe-area-inset-bottom)] sm:hidden" />

@@ -76,7 +76,7 @@ function Working(props: { job: Job; photo: Photo | undefined; reload: () => void
               alt={photo.filename}
               width={photo.width ?? undefined}
               height={photo.height ?? undefined}
-              className="print mx-auto max-h-[50dvh] w-auto"
+              className="print mx-auto max-h-[32dvh] w-auto md:max-h-[50dvh]"
             />
           ) : (
             <div className="print">

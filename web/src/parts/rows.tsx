@@ -64,12 +64,13 @@ function Row({ picture }: { picture: Kept }) {
             {words("row.retry")}
           </Button>
         ) : (
-          picture.quad === null && (
-            <ButtonLink href={`/crop?picture=${id}`} look="quiet">
-              {words("row.cut")}
-              <span className="sr-only">{name}</span>
-            </ButtonLink>
-          )
+          <ButtonLink
+            href={picture.quad ? `/choose?picture=${id}` : `/crop?picture=${id}`}
+            look="quiet"
+          >
+            {words(picture.quad ? "row.go_on" : "row.cut")}
+            <span className="sr-only">{name}</span>
+          </ButtonLink>
         )}
         <Button
           look="plain"
@@ -115,12 +116,12 @@ function Thumbnail({ picture }: { picture: Kept }) {
 }
 
 function stateOf(
-  { state, problem }: Kept,
+  { state, problem, quad }: Kept,
   part: number | undefined,
   session: string,
   words: Words,
 ): string {
-  if (state === "sent") return words("row.sent");
+  if (state === "sent") return words(quad ? "row.marked" : "row.sent");
   if (state === "refused") {
     const key = `problem.${problem?.code ?? "unknown"}`;
     return words.has(key) ? words(key) : (problem?.detail ?? words("row.refused"));

@@ -19,9 +19,9 @@ export function Sheet({ children, className = "" }: { children: ReactNode; class
 /** The title of a screen, and a sentence that says what it is for. */
 export function Heading({ title, lead }: { title: string; lead?: string | undefined }) {
   return (
-    <header className="mb-6">
-      <h1 className="text-[2rem] sm:text-[2.6rem]">{title}</h1>
-      {lead && <p className="mt-2 max-w-2xl text-lg text-soft">{lead}</p>}
+    <header className="mb-4 sm:mb-6">
+      <h1 className="text-[1.8rem] sm:text-[2.6rem]">{title}</h1>
+      {lead && <p className="mt-2 max-w-2xl text-soft sm:text-lg">{lead}</p>}
     </header>
   );
 }

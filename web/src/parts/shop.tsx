@@ -78,6 +78,16 @@ type Checkout = ReturnType<typeof useCheckout>;
 function useCheckout() {
   const [isBusy, setIsBusy] = useState(false);
   const [problem, setProblem] = useState<Refused>();
+  useEffect(() => {
+    // Who comes back by the browser's own button finds the page as it was left.
+    const back = (event: PageTransitionEvent) => {
+      if (event.persisted) setIsBusy(false);
+    };
+    addEventListener("pageshow", back);
+    return () => {
+      removeEventListener("pageshow", back);
+    };
+  }, []);
   const begin = (item: Schemas["CheckoutRequest"]) => {
     setIsBusy(true);
     setProblem(undefined);

@@ -50,6 +50,8 @@ export const usePictures = create<Pictures>((set, get) => ({
     const tooLarge = photos.filter((file) => file.size > BYTES_MAX);
     const pictures = photos.filter((file) => file.size <= BYTES_MAX).map(picture);
     for (const one of pictures) await kept.keep(one);
+    // A browser that runs out of room must not take these first.
+    if ("storage" in navigator) void navigator.storage.persist();
     await get().load();
     return { pictures, notPhotos: notPhotos.map(nameOf), tooLarge: tooLarge.map(nameOf) };
   },

@@ -24,6 +24,8 @@ export interface Source {
   /** Whether the browser could not open it, so that the prepared one is waited for. */
   isUnseen: boolean;
   isGone: boolean;
+  /** Why the gateway did not take it, in its own words. */
+  refusal: string | undefined;
 }
 
 export function useSource(pictureId: string, photoId: string): Source {
@@ -50,7 +52,8 @@ export function useSource(pictureId: string, photoId: string): Source {
     photo: remote.data,
     picture: own.picture ?? prepared.picture,
     isUnseen: own.isBroken,
-    isGone: isMissing || remote.problem?.code === "not-found" || remote.data?.state === "rejected",
+    refusal: kept?.problem?.detail ?? remote.data?.problem?.detail,
+    isGone: isMissing || kept?.state === "refused" || remote.problem?.code === "not-found" || remote.data?.state === "rejected",
   };
 }
 

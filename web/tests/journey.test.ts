@@ -1,0 +1,159 @@
+/** From a file to a saved, restored photo; and what becomes of files that are none. */
+
+import assert from "node:assert/strict";
+import { stat } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import type { BrowserContext, Page } from "playwright-core";
+
+import { accessible, browse, files, GATEWAY, open, profile, signedIn } from "./browser.ts";
+
+let context: BrowserContext;
+let page: Page;
+let troubles: string[];
+
+before(async () => {
+  context = await browse({ profile: profile() });
+  ({ page, troubles } = await open(context));
+  await signedIn(page);
+  // Asking who is there before anybody has signed in is answered by a 401, which is no trouble.
+  troubles.length = 0;
+});
+
+after(() => context.close());
+
+/** Add a file, and wait until it can be marked. */
+async function add(name: string): Promise<void> {
+  await page.goto(GATEWAY);
+  await page.getByLabel("Choose photos").setInputFiles(files(name));
+  await page.waitForURL("**/crop?*");
+  await page.getByText(/We marked|not sure/).waitFor();
+}
+
+async function across(name: string): Promise<number> {
+  const label = await page.getByRole("button", { name }).getAttribute("aria-label");
+  return Number(/(\d+) % across/.exec(label ?? "")?.[1]);
+}
+
+test("a photo goes from file to saved result, by keyboard alone where it counts", async () => {
+  await add("print.jpg");
+  // The print lies at 150 of 900 pixels.
+  assert.ok(Math.abs((await across("Upper left corner")) - 17) <= 1);
+
+  const corner = page.getByRole("button", { name: "Upper left corner" });
+  await corner.focus();
+  for (let n = 0; n < 3; n += 1) await page.keyboard.press("Shift+ArrowRight");
+  assert.ok((await across("Upper left corner")) > 24);
+  await page.getByText(/Upper left corner: \d+ % across/).waitFor({ state: "attached" });
+  await page.getByRole("button", { name: "Use our proposal" }).press("Enter");
+  assert.ok(Math.abs((await across("Upper left corner")) - 17) <= 1);
+
+  await page.getByRole("button", { name: "That is it" }).press("Enter");
+  await page.waitForURL("**/choose?photos=*");
+  await page.getByRole("radio", { name: /^Restore/ }).check();
+  await page.getByText("Then you have").waitFor();
+  await page.getByLabel("Anything we should know?").fill("Grandfather’s coat was green.");
+  await accessible(page);
+  await page.getByRole("button", { name: "Start" }).press("Enter");
+
+  await page.waitForURL("**/job?id=*");
+  await page.getByText("In the queue").waitFor();
+  await page.reload();
+  await page.getByRole("heading", { name: "Here it is" }).waitFor({ timeout: 90_000 });
+
+  const slider = page.getByRole("slider");
+  await slider.focus();
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await slider.inputValue(), "51");
+  await page.getByRole("button", { name: "Closer" }).press("Enter");
+  await page.getByRole("button", { name: "Further away" }).press("Enter");
+
+  const saving = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Save the photo" }).press("Enter");
+  const saved = await saving;
+  assert.match(saved.suggestedFilename(), /^print restore\.(jpg|png)$/);
+  assert.ok((await stat(await saved.path())).size > 10_000);
+
+  await page.goto(`${GATEWAY}/album`);
+  await page.getByText("Finished").waitFor();
+  await page.goto(`${GATEWAY}/account`);
+  await page.getByText("Spent on a finished photo").waitFor();
+  await page.getByText("Set aside for a photo").waitFor();
+});
+
+test("a result that does not look like them brings the credits back", async () => {
+  await page.goto(`${GATEWAY}/album`);
+  await page.getByRole("link", { name: /print\.jpg/ }).click();
+  await page.getByRole("button", { name: "Doesn’t look like them" }).click();
+  await accessible(page);
+  await page.getByRole("button", { name: "Get the credits back" }).click();
+
+  await page.getByText("The credits are back; you have 3 now.").waitFor();
+});
+
+test("a job that is cancelled costs nothing", async () => {
+  await add("page.jpg");
+  await page.getByRole("button", { name: "Use the whole photo" }).click();
+  assert.equal(await across("Upper left corner"), 0);
+  await page.getByRole("button", { name: "Turn" }).click();
+  await page.getByRole("button", { name: "That is it" }).click();
+  await page.waitForURL("**/choose?photos=*");
+  await page.getByRole("radio", { name: /^Restore/ }).check();
+  await page.getByRole("button", { name: "Start" }).click();
+  await page.getByRole("button", { name: "Cancel, and get the credits back" }).click();
+
+  await page.getByText("It cost nothing").waitFor();
+  await page.goto(`${GATEWAY}/account`);
+  await page.getByText("Came back: nothing was delivered").waitFor();
+});
+
+test("a HEIC goes up as it is, and is shown when it is prepared", async () => {
+  await add("print.heic");
+
+  await page.getByRole("button", { name: "That is it" }).click();
+  await page.waitForURL("**/choose?photos=*");
+  await page.getByRole("img", { name: "print.heic" }).waitFor();
+});
+
+test("several prints in one picture become separate photos", async () => {
+  await page.goto(GATEWAY);
+  await page.getByLabel("Choose photos").setInputFiles(files("album.jpg"));
+  await page.getByText("There are 3 prints in this picture.").waitFor();
+  await accessible(page);
+  await page.getByRole("button", { name: "Make 3 separate photos" }).click();
+
+  await page.getByRole("heading", { name: "these 3 photos" }).waitFor();
+  assert.equal(new URL(page.url()).searchParams.get("photos")?.split(",").length, 3);
+});
+
+test("several files are rows of their own; what is no photo is named", async () => {
+  await page.goto(GATEWAY);
+  await page
+    .getByLabel("Choose photos")
+    .setInputFiles([files("second.jpg"), files("third.jpg"), files("words.txt")]);
+
+  await page.getByText("These are not photos we can open: words.txt.").waitFor();
+  await page.getByText("Arrived. Now mark the print").nth(1).waitFor();
+  await page.getByRole("button", { name: "Remove third.jpg" }).click();
+  await page.getByText("third.jpg").first().waitFor({ state: "detached" });
+});
+
+test("a file that only says it is a photo is refused in a sentence, and can be removed", async () => {
+  await page.goto(GATEWAY);
+  await page.getByLabel("Choose photos").setInputFiles(files("lie.jpg"));
+  await page.waitForURL("**/crop?*");
+  await page.getByRole("alert").waitFor();
+  await page.goto(GATEWAY);
+
+  await page.getByRole("button", { name: "Try lie.jpg again" }).waitFor();
+  await accessible(page);
+  await page.getByRole("button", { name: "Remove lie.jpg" }).click();
+  await page.getByText("lie.jpg").first().waitFor({ state: "detached" });
+});
+
+test("nothing was refused by the policy, and nothing went wrong unseen", () => {
+  // Whether a lie is a photo is found out by asking: that answer is a 4xx.
+  assert.deepEqual(
+    troubles.filter((trouble) => !trouble.includes("status of 4")),
+    [],
+  );
+});
