@@ -14,17 +14,18 @@ import { WhatWasBought } from "@/parts/bought";
 import { useSession } from "@/api/session";
 import { useAdding, type Refusals } from "@/photos/adding";
 import { useDropped } from "@/photos/dropping";
-import { ACCEPTED } from "@/photos/pictures";
+import { ACCEPTED, usePictures } from "@/photos/pictures";
 import { useWords } from "@/words";
 
 export default function Home() {
   const words = useWords();
   const { add, refusals } = useAdding();
   const isOver = useDropped(add);
+  const hasRows = usePictures(({ kept }) => Boolean(kept?.length));
   return (
     <>
       <WhatWasBought />
-      <div className="grid items-center gap-8 lg:grid-cols-[1.15fr_1fr] lg:gap-14">
+      <div className="grid grid-cols-1 items-center gap-8 lg:grid-cols-[1.15fr_1fr] lg:gap-14">
         <div>
           <Heading title={words("home.title")} lead={words("home.lead")} />
           <FileButton
@@ -48,7 +49,7 @@ export default function Home() {
           <p className="mt-1 hidden text-soft sm:block">{words("home.drop")}</p>
           <Refused refusals={refusals} />
         </div>
-        <Example />
+        <Example className={hasRows ? "hidden lg:block" : ""} />
       </div>
       <Rows />
       {isOver && (
@@ -79,16 +80,17 @@ function PhoneAsCamera() {
   if (!isIn) return null;
   return (
     <>
-      <Button
-        look="quiet"
-        className="hidden sm:inline-flex"
-        onClick={() => {
-          setIsOpen(true);
-        }}
-      >
-        <Icon name="phone" />
-        {words("home.phone")}
-      </Button>
+      <div className="hidden sm:block">
+        <Button
+          look="quiet"
+          onClick={() => {
+            setIsOpen(true);
+          }}
+        >
+          <Icon name="phone" />
+          {words("home.phone")}
+        </Button>
+      </div>
       {isOpen && (
         <Arrivals
           close={(photoIds) => {

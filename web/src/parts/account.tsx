@@ -20,7 +20,7 @@ export function Account() {
         title={words("account.title")}
         lead={me?.email ? words("account.as", { email: me.email }) : undefined}
       />
-      <div className="grid gap-6">
+      <div className="grid grid-cols-1 gap-6">
         {state === "unknown" && <Skeleton className="h-64 w-full" />}
         {state === "away" && <Notice>{words("problem.offline")}</Notice>}
         {state === "out" && (
@@ -32,7 +32,7 @@ export function Account() {
         )}
         {state === "in" && (
           <>
-            <div className="grid gap-6 md:grid-cols-2">
+            <div className="grid grid-cols-1 gap-6 md:grid-cols-2">
               <Credits />
               <Plan />
             </div>
@@ -60,7 +60,7 @@ function Settings() {
   return (
     <Sheet>
       <h2 className="mb-4 text-2xl">{words("account.settings")}</h2>
-      <div className="grid gap-4 sm:grid-cols-2">
+      <div className="grid grid-cols-1 gap-4 sm:grid-cols-2">
         <label className="font-semibold">
           {words("account.language")}
           <select

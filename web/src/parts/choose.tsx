@@ -49,7 +49,7 @@ export function Choose({ photoIds, chosen }: { photoIds: readonly string[]; chos
             : words("choose.title")
         }
       />
-      <div className="grid items-start gap-8 md:grid-cols-[minmax(0,18rem)_1fr]">
+      <div className="grid grid-cols-1 items-start gap-8 md:grid-cols-[minmax(0,18rem)_1fr]">
         <Previews photoIds={photoIds} />
         <Sheet>
           <Kinds kinds={kinds.data} kind={kind} choose={setKind} />
@@ -141,7 +141,7 @@ function Kinds(props: {
   return (
     <fieldset>
       <legend className="sr-only">{words("choose.kinds")}</legend>
-      <div className="grid gap-3">
+      <div className="grid grid-cols-1 gap-3">
         {kinds.map((one) => (
           <label
             key={one.kind}
@@ -157,9 +157,9 @@ function Kinds(props: {
               }}
               className="size-5 shrink-0 accent-ember outline-none"
             />
-            <span className="flex-1">
+            <span className="min-w-0 flex-1">
               <span className="flex flex-wrap items-baseline justify-between gap-x-4">
-                <span className="font-serif text-xl">{titleOf(one, words)}</span>
+                <span className="min-w-0 font-serif text-xl">{titleOf(one, words)}</span>
                 <span className="font-semibold text-ember">
                   {words("credits", { count: one.credits })}
                 </span>
@@ -213,7 +213,7 @@ function Price({ quote }: { quote: Quote | undefined }) {
   const words = useWords();
   if (!quote) return <Skeleton className="mt-5 h-16 w-full" />;
   return (
-    <dl className="mt-5 grid gap-1 border-t border-line pt-4 text-lg">
+    <dl className="mt-5 grid grid-cols-1 gap-1 border-t border-line pt-4 text-lg">
       <div className="flex justify-between gap-4">
         <dt>{words("choose.price")}</dt>
         <dd className="font-semibold">{words("credits", { count: quote.price })}</dd>

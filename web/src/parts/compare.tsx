@@ -7,6 +7,7 @@ import { useRef, useState, type CSSProperties, type PointerEvent } from "react";
 import { useWords } from "@/words";
 
 import { Button } from "./button";
+import { Icon } from "./icons";
 
 const ZOOMS = [1, 2, 4] as const;
 
@@ -25,9 +26,9 @@ export function Compare({ before, after, width, height }: Props) {
   return (
     <div
       className="mx-auto"
-      style={{ maxWidth: `calc(66dvh * ${width / height})` }}
+      style={{ maxWidth: `calc(62dvh * ${width / height})` }}
     >
-      <div className="print">
+      <div className="print relative">
         <div
           className="overflow-auto overscroll-contain"
           style={{ aspectRatio: `${width} / ${height}` }}
@@ -38,8 +39,9 @@ export function Compare({ before, after, width, height }: Props) {
         >
           <Pair before={before} after={after} at={at} times={times} slide={setAt} />
         </div>
+        <Zoom zoom={zoom} change={setZoom} />
       </div>
-      <div className="mt-4 flex items-center gap-4">
+      <div className="mt-2 flex items-center gap-4">
         <span className="text-soft">{words("job.before")}</span>
         <input
           type="range"
@@ -54,26 +56,28 @@ export function Compare({ before, after, width, height }: Props) {
         />
         <span className="text-soft">{words("job.after")}</span>
       </div>
-      <div className="mt-1 flex justify-center gap-3" role="group" aria-label={words("job.zoom")}>
+    </div>
+  );
+}
+
+function Zoom({ zoom, change }: { zoom: number; change: (zoom: number) => void }) {
+  const words = useWords();
+  return (
+    <div className="absolute right-2 top-2 flex gap-2" role="group" aria-label={words("job.zoom")}>
+      {([-1, 1] as const).map((step) => (
         <Button
+          key={step}
           look="quiet"
-          disabled={zoom === 0}
+          className="size-12 px-0"
+          aria-label={words(step < 0 ? "job.zoom.out" : "job.zoom.in")}
+          disabled={!(zoom + step in ZOOMS)}
           onClick={() => {
-            setZoom(zoom - 1);
+            change(zoom + step);
           }}
         >
-          {words("job.zoom.out")}
+          <Icon name={step < 0 ? "minus" : "plus"} />
         </Button>
-        <Button
-          look="quiet"
-          disabled={zoom === ZOOMS.length - 1}
-          onClick={() => {
-            setZoom(zoom + 1);
-          }}
-        >
-          {words("job.zoom.in")}
-        </Button>
-      </div>
+      ))}
     </div>
   );
 }

@@ -98,7 +98,7 @@ export function Crop({ pictureId, photoId }: { pictureId: string; photoId: strin
           </Button>
           <Button
             disabled={busy !== null || !source.picture}
-            className="sticky bottom-20 z-20 order-first min-h-14 w-full text-lg sm:static sm:order-none sm:w-auto"
+            className="fixed inset-x-4 bottom-20 z-20 min-h-14 text-lg sm:static"
             onClick={() => {
               doing("saving", () => finish.confirm(marked));
             }}

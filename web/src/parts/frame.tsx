@@ -43,7 +43,7 @@ export function Frame({ children }: { children: ReactNode }) {
         <Ways className="hidden gap-1 sm:flex" />
       </header>
       <Bars />
-      <main id="page" tabIndex={-1} className="mx-auto max-w-5xl px-5 pb-32 pt-4 outline-none sm:px-8 sm:pt-10">
+      <main id="page" tabIndex={-1} className="mx-auto max-w-5xl px-5 pb-40 pt-4 outline-none sm:px-8 sm:pt-10">
         {children}
       </main>
       <Ways className="fixed inset-x-0 bottom-0 z-30 flex justify-around border-t border-line bg-sheet pb-[env(safe-area-inset-bottom)] sm:hidden" />
@@ -62,7 +62,7 @@ function Ways({ className }: { className: string }) {
           href={href}
           prefetch={false}
           aria-current={here === href ? "page" : undefined}
-          className="flex min-h-14 min-w-20 flex-col items-center justify-center gap-0.5 rounded-xl px-4 text-[0.85rem] font-medium text-soft hover:text-ember aria-[current]:text-ember sm:min-h-11 sm:flex-row sm:gap-2 sm:text-base"
+          className="flex min-h-14 flex-1 flex-col items-center justify-center gap-0.5 rounded-xl px-1 text-[0.85rem] font-medium text-soft hover:text-ember aria-[current]:text-ember sm:min-h-11 sm:flex-row sm:px-4 sm:gap-2 sm:text-base"
         >
           <Icon name={icon} />
           {words(word)}

@@ -14,6 +14,8 @@ const PATHS = {
   up: "M12 19V5m-6 6 6-6 6 6",
   down: "M12 5v14m-6-6 6 6 6-6",
   save: "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 19.5h14",
+  plus: "M12 5v14M5 12h14",
+  minus: "M5 12h14",
   close: "m6 6 12 12M18 6 6 18",
 } as const;
 export type IconName = keyof typeof PATHS;

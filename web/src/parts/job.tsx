@@ -68,7 +68,7 @@ function Working(props: { job: Job; photo: Photo | undefined; reload: () => void
   return (
     <>
       <Heading title={words("job.title.working")} lead={words("job.close")} />
-      <div className="grid items-center gap-8 md:grid-cols-2">
+      <div className="grid grid-cols-1 items-center gap-8 md:grid-cols-2">
         <div className="mx-auto w-full max-w-sm">
           {photo?.preview_url ? (
             <img
@@ -97,7 +97,7 @@ function Stages({ job }: { job: Job }) {
   const words = useWords();
   const now = STAGES.indexOf(job.state === "pending_hold" ? "queued" : (job.state as "queued"));
   return (
-    <ol className="grid gap-1" aria-live="polite">
+    <ol className="grid grid-cols-1 gap-1" aria-live="polite">
       {STAGES.map((stage, n) => (
         <li
           key={stage}

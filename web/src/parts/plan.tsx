@@ -120,7 +120,7 @@ function Cancelling({ goOn, close }: { goOn: () => void; close: () => void }) {
       ) : (
         !problem && <Skeleton className="h-24 w-full" />
       )}
-      <div className="mt-4 grid gap-3 sm:grid-cols-2">
+      <div className="mt-4 grid grid-cols-1 gap-3 sm:grid-cols-2">
         <Button onClick={close}>{words("account.keep")}</Button>
         <Button look="quiet" disabled={!data} onClick={goOn}>
           {words("account.cancel.do")}

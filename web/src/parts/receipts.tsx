@@ -63,10 +63,9 @@ function Table({ receipts }: { receipts: Schemas["Receipt"][] }) {
   const words = useWords();
   if (!receipts.length) return <p className="text-soft">{words("account.receipts.none")}</p>;
   return (
-    <table className="w-full text-left">
+    <table className="w-full text-left text-[0.95em]">
       <thead className="text-sm text-soft">
         <tr>
-          <th className="py-1 pr-3 font-medium">{words("account.receipts.when")}</th>
           <th className="py-1 pr-3 font-medium">{words("account.receipts.what")}</th>
           <th className="py-1 text-right font-medium">{words("account.receipts.amount")}</th>
           <th className="py-1 pl-3 text-right font-medium">{words("account.receipts.after")}</th>
@@ -75,10 +74,12 @@ function Table({ receipts }: { receipts: Schemas["Receipt"][] }) {
       <tbody>
         {receipts.map((one) => (
           <tr key={one.id} className="border-t border-line align-top">
-            <td className="py-2 pr-3 text-soft">
-              {words.date(one.time, { day: "numeric", month: "short" })}
+            <td className="wrap-anywhere py-2 pr-3">
+              {words(`receipt.${one.movement}`)}
+              <time dateTime={one.time} className="block text-sm text-soft">
+                {words.date(one.time)}
+              </time>
             </td>
-            <td className="py-2 pr-3">{words(`receipt.${one.movement}`)}</td>
             <td className="py-2 text-right font-semibold tabular-nums">
               {signed(one, words.language)}
             </td>

@@ -36,7 +36,7 @@ export function Result({ job, photo }: { job: Job; photo: Photo | undefined }) {
       {left !== undefined && (
         <Notice tone="good">{words("job.unlike.done", { available: left })}</Notice>
       )}
-      <div className="mt-6 flex flex-wrap items-center justify-center gap-3">
+      <div className="mt-3 flex flex-wrap items-center justify-center gap-3">
         <Save job={job} filename={photo?.filename ?? "photo"} />
         <ButtonLink href="/" look="quiet">
           {words("job.another")}

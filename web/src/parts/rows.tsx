@@ -23,7 +23,7 @@ export function Rows() {
       <h2 id="rows" className="mb-4 text-2xl">
         {words("home.waiting")}
       </h2>
-      <ul className="grid gap-3">
+      <ul className="grid grid-cols-1 gap-3">
         {kept.map((picture) => (
           <Row key={picture.id} picture={picture} />
         ))}

@@ -68,7 +68,7 @@ export function Trouble(props: { problem: Refused | undefined; retry?: (() => vo
 export function Skeleton({ className }: { className: string }) {
   const words = useWords();
   return (
-    <div className={`skeleton ${className}`} role="status">
+    <div className={`skeleton max-w-full ${className}`} role="status">
       <span className="sr-only">{words("loading")}</span>
     </div>
   );

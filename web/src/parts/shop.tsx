@@ -45,7 +45,7 @@ export function Shop() {
           <h2 className="text-2xl">{words("account.buy")}</h2>
           <p className="mb-4 text-soft">{words("account.buy.about")}</p>
           <Trouble problem={checkout.problem} />
-          <div className="grid gap-3 sm:grid-cols-3">
+          <div className="grid grid-cols-[repeat(auto-fit,minmax(min(100%,10rem),1fr))] gap-3">
             {data.top_ups.map(({ credits, price_cents, currency }) => (
               <Button
                 key={credits}
@@ -55,7 +55,7 @@ export function Shop() {
                   count: credits,
                   price: words.money(price_cents, currency),
                 })}
-                className="flex-col gap-0.5 rounded-2xl py-4"
+                className="flex-col gap-0.5 py-4"
                 onClick={() => {
                   checkout.begin({ top_up: credits });
                 }}
@@ -127,7 +127,7 @@ function Plans({ plans, checkout }: { plans: Schemas["Plan"][]; checkout: Checko
           </label>
         ))}
       </fieldset>
-      <ul className="grid gap-4 md:grid-cols-3">
+      <ul className="grid grid-cols-[repeat(auto-fit,minmax(min(100%,13rem),1fr))] gap-4">
         {plans
           .filter((one) => one.price_monthly_cents > 0)
           .map((one) => (
