@@ -1,9 +1,9 @@
 "use client";
 
+import dynamic from "next/dynamic";
 import { useRouter } from "next/navigation";
 import { useState } from "react";
 
-import { Arrivals } from "@/parts/arrivals";
 import { Button, ButtonLink } from "@/parts/button";
 import { Example } from "@/parts/example";
 import { FileButton } from "@/parts/file-button";
@@ -16,6 +16,9 @@ import { useAdding, type Refusals } from "@/photos/adding";
 import { useDropped } from "@/photos/dropping";
 import { ACCEPTED, usePictures } from "@/photos/pictures";
 import { useWords } from "@/words";
+
+// Needed after a press only: it brings the dialogs with it.
+const Arrivals = dynamic(() => import("@/parts/arrivals").then((module) => module.Arrivals));
 
 export default function Home() {
   const words = useWords();

@@ -5,7 +5,14 @@ export function Example({ className }: { className: string }) {
     <div className={`mx-auto w-full max-w-56 sm:max-w-72 lg:max-w-sm ${className}`} aria-hidden="true">
       <div className="print rotate-2">
         <div className="relative overflow-hidden">
-          <img src="/example-after.webp" alt="" width="540" height="675" className="block w-full" />
+          <img
+            src="/example-after.webp"
+            alt=""
+            width="540"
+            height="675"
+            fetchPriority="high"
+            className="block w-full"
+          />
           <img
             src="/example-before.webp"
             alt=""

@@ -1,5 +1,6 @@
 "use client";
 
+import dynamic from "next/dynamic";
 import { useCallback, useState } from "react";
 
 import { api, body, Refused, type Schemas } from "@/api/client";
@@ -7,8 +8,9 @@ import { useRemote } from "@/api/remote";
 import { useWords } from "@/words";
 
 import { Button } from "./button";
-import { Dialog } from "./dialog";
 import { Notice, Sheet, Skeleton, Trouble } from "./sheet";
+
+const Dialog = dynamic(() => import("./dialog").then((module) => module.Dialog));
 
 type Purpose = NonNullable<Schemas["PortalRequest"]["purpose"]>;
 
