@@ -18,6 +18,8 @@ import { usePictures } from "./pictures";
 import { send } from "./storage";
 
 const AGAIN_MS = 15_000;
+const ROUNDS_MAX = 10;
+const STALE = [403, 404];
 
 let running: Promise<void> | null = null;
 let again: ReturnType<typeof setTimeout> | undefined;
@@ -88,15 +90,29 @@ async function begun(picture: Kept): Promise<{ photoId: string; isNew: boolean }
     showProgress(picture.id, part);
   };
   progress(0);
-  const { photo, upload } = await body(
-    api.POST("/v1/photos", {
-      body: { filename: picture.name, size: picture.file.size, sha256: await sha256(picture.file) },
-    }),
-  );
-  await kept.change(picture.id, { photoId: photo.id });
-  if (upload) await send(upload, picture.file, progress);
-  progress(1);
-  return { photoId: photo.id, isNew: upload !== null };
+  const announced = {
+    filename: picture.name,
+    size: picture.file.size,
+    sha256: await sha256(picture.file),
+  };
+  for (let round = 1; ; round += 1) {
+    // Announced again it is the same photo, with fresh addresses for what is missing.
+    const { photo, upload } = await body(api.POST("/v1/photos", { body: announced }));
+    await kept.change(picture.id, { photoId: photo.id });
+    try {
+      if (upload) await send(upload, picture.file, progress);
+    } catch (error) {
+      if (!isStale(error) || round === ROUNDS_MAX) throw error;
+      continue;
+    }
+    progress(1);
+    return { photoId: photo.id, isNew: upload !== null };
+  }
+}
+
+/** What the storage says to an address whose time is over: a slow line takes minutes. */
+function isStale(error: unknown): boolean {
+  return error instanceof Refused && error.code === "storage" && STALE.includes(error.status);
 }
 
 async function cut({ id, photoId, quad }: Kept): Promise<void> {
