@@ -8,7 +8,7 @@ import gzip
 import mimetypes
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,7 +21,9 @@ from services.gateway.settings import GatewaySettings
 FOREVER = "public, max-age=31536000, immutable"
 ASK_EACH_TIME = "no-cache"
 HASHED = "/_next/static/"
-NOT_SERVED = {"404.html", "_not-found.html"}
+OK = 200
+LOST = "404.html"
+NOT_SERVED = {LOST, "_not-found.html"}
 BYTES_MAX = 32 * 1024 * 1024
 COMPRESSED = {".css", ".html", ".js", ".svg", ".txt", ".webmanifest"}
 MEDIA_TYPES = {
@@ -44,17 +46,18 @@ class File:
     content: bytes
     compressed: bytes | None
     headers: dict[str, str]
+    status: int = OK
 
     def answer(self, request: Request) -> Response:
         headers = dict(self.headers)
-        if request.headers.get("if-none-match") == headers["etag"]:
+        if self.status == OK and request.headers.get("if-none-match") == headers["etag"]:
             return Response(status_code=304, headers=headers)
-        if self.compressed is None:
-            return Response(self.content, headers=headers)
-        headers["vary"] = "accept-encoding"
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(self.content, headers=headers)
-        return Response(self.compressed, headers={**headers, "content-encoding": "gzip"})
+        content = self.content
+        if self.compressed is not None:
+            headers["vary"] = "accept-encoding"
+            if "gzip" in request.headers.get("accept-encoding", ""):
+                content, headers["content-encoding"] = self.compressed, "gzip"
+        return Response(content, status_code=self.status, headers=headers)
 
 
 class NoExportError(ValueError):
@@ -64,7 +67,7 @@ class NoExportError(ValueError):
 def router_of(settings: GatewaySettings) -> APIRouter:
     """A door for each file of the export: `crop.html` is `/crop`, `index.html` is `/`."""
     folder = Path(settings.web_export)
-    if not (folder / "index.html").is_file():
+    if not all((folder / name).is_file() for name in ("index.html", LOST)):
         raise NoExportError(f"WEB_EXPORT={folder} holds no export of the app: run `make setup`.")
     router = APIRouter()
     for path in sorted(folder.rglob("*")):
@@ -72,6 +75,9 @@ def router_of(settings: GatewaySettings) -> APIRouter:
         if path.is_file() and name not in NOT_SERVED:
             file = _read(path, name, settings)
             router.add_route(_address(name), _door(file), include_in_schema=False)
+    # Whoever mistypes the address of a page gets a page; the API's own paths are all deeper.
+    lost = replace(_read(folder / LOST, LOST, settings), status=404)
+    router.add_route("/{name}", _door(lost), include_in_schema=False)
     return router
 
 

@@ -95,13 +95,16 @@ async def test_text_travels_compressed_for_those_who_can_read_it(house: Door) ->
     assert packed.headers["vary"] == "accept-encoding"
 
 
-async def test_pages_that_are_not_there_stay_a_problem(house: Door) -> None:
+async def test_a_mistyped_page_is_a_page_and_a_mistyped_call_a_problem(house: Door) -> None:
     async with house.browse() as browser:
-        answers = [await browser.get(path) for path in ("/404", "/crop.html", "/../pyproject.toml")]
-        posted = await browser.post("/v1/nothing")
+        pages = [await browser.get(path) for path in ("/404", "/crop.html", "/../pyproject.toml")]
+        calls = [await browser.get("/v1/nothing"), await browser.post("/v1/nothing")]
 
-    assert {answer.status_code for answer in answers} == {404}
-    assert posted.status_code == 404
+    assert {page.status_code for page in pages} == {404}
+    assert {page.text for page in pages} == {PAGE}
+    assert hashed(INLINE) in pages[0].headers["content-security-policy"]
+    assert [call.status_code for call in calls] == [404, 404]
+    assert {call.headers["content-type"] for call in calls} == {"application/problem+json"}
 
 
 async def test_the_page_of_a_phone_and_the_contract_stay_where_they_are(house: Door) -> None:
