@@ -75,3 +75,16 @@ test("without a stream of events the screen looks again by itself", async () => 
 
   await page.getByRole("heading", { name: "Here it is" }).waitFor({ timeout: 90_000 });
 });
+
+test("a gateway that was away is found again, without a word from the network", async () => {
+  await page.route("**/v1/**", (route) => route.abort());
+  await page.goto(GATEWAY);
+  await page.getByText("No connection.").waitFor();
+  await page.getByLabel("Choose photos").setInputFiles([files("page.jpg"), files("print.jpg")]);
+  await page.getByText("Kept on this device until there is a connection").nth(1).waitFor();
+
+  await page.unroute("**/v1/**");
+
+  await page.getByText("Arrived. Now mark the print").nth(1).waitFor();
+  assert.equal(await page.getByText("No connection.").count(), 0);
+});

@@ -22,6 +22,8 @@ const WAYS: readonly { href: string; word: Key; icon: IconName }[] = [
   { href: "/account", word: "nav.account", icon: "account" },
 ];
 
+const KNOCK_EVERY_MS = 10_000;
+
 export function Frame({ children }: { children: ReactNode }) {
   const words = useWords();
   useLife();
@@ -89,12 +91,17 @@ function useLife(): void {
     const seen = () => {
       if (document.visibilityState === "visible") wake();
     };
+    // A gateway that is away is no lost network: nothing tells us that it is back.
+    const knocking = setInterval(() => {
+      if (useSession.getState().state === "away") wake();
+    }, KNOCK_EVERY_MS);
     addEventListener("online", wake);
     document.addEventListener("visibilitychange", seen);
     const quiet = hear((type) => {
       if (type === "resync") void sendAll();
     });
     return () => {
+      clearInterval(knocking);
       removeEventListener("online", wake);
       document.removeEventListener("visibilitychange", seen);
       quiet();
