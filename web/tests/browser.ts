@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { chromium, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
@@ -81,9 +80,9 @@ export async function signUp(page: Page): Promise<string> {
   return email;
 }
 
-/** A folder for the profile of a new browser. */
+/** A folder for the profile of a new browser; it goes when the files of the tests go. */
 export function profile(): string {
-  return mkdtempSync(join(tmpdir(), "rekindle-browser-"));
+  return mkdtempSync(join(needed("REKINDLE_FILES"), "browser-"));
 }
 
 /** A file that the tests have made. */
