@@ -1,4 +1,4 @@
-/** Too few credits, and the way to more; a plan, and what is lost with it. */
+/** Too few credits, and the way to more; a plan, and what is lost with it; and everything erased. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -72,4 +72,19 @@ test("a plan is bought, and cancelled after the number that will be lost was tol
   await page.goto(`${GATEWAY}/account`);
 
   await page.getByText(/^Ends on/).waitFor();
+});
+
+test("everything is erased after it was told what goes, and nobody signs in again at once", async () => {
+  await page.getByRole("button", { name: "Erase everything" }).click();
+  await page.getByText("38 credits are lost with it.").waitFor();
+  const erase = page.getByRole("button", { name: "Erase it all" });
+  assert.equal(await erase.isDisabled(), true);
+  await accessible(page);
+  await page.getByRole("checkbox").check();
+  await erase.click();
+
+  await page.getByText("Everything is being erased.").waitFor();
+  await page.goto(`${GATEWAY}/account`);
+  await page.getByRole("link", { name: "Sign in or sign up" }).click();
+  await page.getByText("This account was erased a short while ago.").waitFor();
 });

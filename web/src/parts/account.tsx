@@ -1,9 +1,12 @@
 "use client";
 
+import dynamic from "next/dynamic";
+import { useState } from "react";
+
 import { signInAddress, useSession } from "@/api/session";
 import { LANGUAGES, useSpeaking, useWords, type Language } from "@/words";
 
-import { LeaveLink, pressable } from "./button";
+import { Button, LeaveLink, pressable } from "./button";
 import { Credits } from "./credits";
 import { TEXT_SIZES, useLook, type TextSize } from "./look";
 import { Plan } from "./plan";
@@ -11,9 +14,12 @@ import { Receipts } from "./receipts";
 import { Heading, Notice, Sheet, Skeleton } from "./sheet";
 import { Shop } from "./shop";
 
+const Erasing = dynamic(() => import("./erasing").then((module) => module.Erasing));
+
 export function Account() {
   const words = useWords();
   const { state, me } = useSession();
+  const [isErasing, setIsErasing] = useState(false);
   return (
     <>
       <Heading
@@ -42,9 +48,27 @@ export function Account() {
         )}
         <Settings />
         {state === "in" && (
-          <form method="post" action="/logout">
-            <button className={pressable("quiet")}>{words("sign_out")}</button>
-          </form>
+          <div className="flex flex-wrap items-center gap-4">
+            <form method="post" action="/logout">
+              <button className={pressable("quiet")}>{words("sign_out")}</button>
+            </form>
+            <Button
+              look="plain"
+              onClick={() => {
+                setIsErasing(true);
+              }}
+            >
+              {words("erase")}
+            </Button>
+          </div>
+        )}
+        {isErasing && me && (
+          <Erasing
+            me={me}
+            close={() => {
+              setIsErasing(false);
+            }}
+          />
         )}
       </div>
     </>

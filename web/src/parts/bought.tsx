@@ -1,6 +1,6 @@
 "use client";
 
-/** For who comes back from Stripe's page: how the purchase stands, and the way back to the photo. */
+/** For who comes back: how a purchase stands and the way back to the photo, or what has happened. */
 
 import { useCallback, useEffect, useState } from "react";
 
@@ -19,16 +19,26 @@ interface Return {
   isPaid: boolean;
 }
 
+type Arrival = "sign_in_failed" | "sign_in_erased" | "erased";
+
+const TONES = { sign_in_failed: "alert", sign_in_erased: "alert", erased: "good" } as const;
+
+function arrivalOf(query: URLSearchParams): Arrival | undefined {
+  if (query.has("erased")) return "erased";
+  const signIn = query.get("sign_in");
+  return signIn === "failed" || signIn === "erased" ? `sign_in_${signIn}` : undefined;
+}
+
 export function WhatWasBought() {
   const words = useWords();
   const [back, setBack] = useState<Return>();
-  const [failed, setFailed] = useState(false);
+  const [arrival, setArrival] = useState<Arrival>();
   const [goOn, setGoOn] = useState<string | null>(null);
 
   useEffect(() => {
     const query = new URLSearchParams(location.search);
     /* eslint-disable react-hooks/set-state-in-effect -- the address is read once the page lives */
-    setFailed(query.get("sign_in") === "failed");
+    setArrival(arrivalOf(query));
     const checkout = query.get("checkout");
     if (!checkout) return;
     setBack({ checkout, isPaid: query.get("outcome") === "paid" });
@@ -36,7 +46,7 @@ export function WhatWasBought() {
     /* eslint-enable react-hooks/set-state-in-effect */
   }, []);
 
-  if (failed) return <Notice tone="alert">{words("home.sign_in_failed")}</Notice>;
+  if (arrival) return <Notice tone={TONES[arrival]}>{words(`home.${arrival}`)}</Notice>;
   if (!back) return null;
   return (
     <>

@@ -62,3 +62,7 @@ export async function change(id: string, some: Partial<Kept>): Promise<Kept | un
 export async function remove(id: string): Promise<void> {
   await (await shelf()).delete("pictures", id);
 }
+
+export async function removeAll(): Promise<void> {
+  await (await shelf()).clear("pictures");
+}

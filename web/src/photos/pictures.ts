@@ -31,6 +31,7 @@ interface Pictures {
   retry: (id: string) => Promise<void>;
   remove: (id: string) => Promise<void>;
   letGo: (picture: Kept) => Promise<void>;
+  forget: () => Promise<void>;
   showProgress: (id: string, part: number) => void;
 }
 
@@ -75,6 +76,12 @@ export const usePictures = create<Pictures>((set, get) => ({
   letGo: async ({ id, photoId }) => {
     if (photoId) set({ arrived: { ...get().arrived, [id]: photoId } });
     await kept.remove(id);
+    await get().load();
+  },
+
+  /** Leave nothing on this device. */
+  forget: async () => {
+    await kept.removeAll();
     await get().load();
   },
 
