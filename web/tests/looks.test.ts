@@ -106,6 +106,7 @@ test("a job at work, and its result", async () => {
   job = page.url();
   await page.getByText("In the queue").waitFor();
   // One look: by the second one it may be done.
+  await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
   await page.screenshot({ path: join(needed("REKINDLE_SCREENSHOTS"), "job-360-light.png") });
   await accessible(page);
   await page.getByRole("heading", { name: "Here it is" }).waitFor({ timeout: 90_000 });
