@@ -19,6 +19,8 @@ from tests.worker.storage import (
     read_portrait,
 )
 
+STAGES = {"download", "decode", "load", "restore", "colourize", "encode", "upload"}
+
 
 @pytest.fixture
 def bucket() -> Iterator[Bucket]:
@@ -68,7 +70,7 @@ def test_a_photo_goes_through_the_real_worker(
     stages = [body["output"]["stage"] for body in seen[:-1] if "output" in body]
     # Which of them somebody sees who asks now and then is a matter of luck; none is made up.
     assert stages
-    assert set(stages) <= {"download", "decode", "restore", "colourize", "encode", "upload"}
+    assert set(stages) <= STAGES
 
 
 def test_a_cancelled_job_is_stopped_in_the_worker_and_the_next_one_runs(
