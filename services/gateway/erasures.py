@@ -52,7 +52,7 @@ _MARK = text(
     " values (:account_id, :person_hash, :waiting_for) returning asked_at"
 )
 _ANEW_AT = text(
-    "select asked_at + cast(:after as interval) from erasures"
+    "select max(asked_at) + cast(:after as interval) from erasures"
     " where person_hash = :person_hash and asked_at > now() - cast(:after as interval)"
 )
 _FORGET = text(

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from services.kit.storage import Storage
 
@@ -24,6 +25,9 @@ class Known:
 
     must: frozenset[str]
     may: frozenset[str]
+
+
+NOTHING = Known(frozenset(), frozenset())
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ async def compare(
     folders: Iterable[str],
     *,
     accounts: Iterable[str],
-    known: Callable[[str], Awaitable[Known]],
+    known: Callable[[UUID], Awaitable[Known]],
 ) -> Drift:
     """Look at every account that has rows, or objects in one of these folders."""
     drift = Drift()
@@ -70,12 +74,21 @@ async def compare(
         for folder in folders:
             there |= {key: at async for key, at in _objects(storage, f"{folder}/{account}/")}
         # Asked after the bucket was, so that what was deleted meanwhile is not missed.
-        rows = await known(account)
+        account_id = _id(account)
+        rows = await known(account_id) if account_id else NOTHING
         old = datetime.now(UTC) - NEW_FOR
         strange = {key for key, at in there.items() if at < old} - rows.must - rows.may
         drift.objects += len(there)
         drift.note(rows.must - there.keys(), strange)
     return drift
+
+
+def _id(account: str) -> UUID | None:
+    """A folder that is named otherwise belongs to no account."""
+    try:
+        return UUID(account)
+    except ValueError:
+        return None
 
 
 async def _accounts(storage: Storage, folder: str) -> AsyncIterator[str]:

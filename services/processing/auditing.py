@@ -2,6 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,7 +19,7 @@ FOLDERS = ("results",)
 _ACCOUNTS = sa.text("select distinct account_id from jobs")
 _SHOWN = sa.text(
     """
-    select result_key from jobs where cast(account_id as text) = :account
+    select result_key from jobs where account_id = :account_id
         and state = 'COMPLETED' and result_key <> '' and finished_at < :began
     """
 )
@@ -26,7 +27,7 @@ _SHOWN = sa.text(
 _KEPT = sa.text(
     """
     select attempts.result_key from jobs join attempts on attempts.job_id = jobs.id
-    where cast(jobs.account_id as text) = :account
+    where jobs.account_id = :account_id
         and (swept_at is null or jobs.result_key = attempts.result_key)
     """
 )
@@ -56,9 +57,9 @@ async def audit(engine: AsyncEngine, storage: Storage) -> Drift:
     async with engine.connect() as connection:
         accounts = [str(account_id) for account_id in await connection.scalars(_ACCOUNTS)]
 
-    async def known(account: str) -> Known:
+    async def known(account_id: UUID) -> Known:
         async with engine.connect() as connection:
-            of_account = {"account": account}
+            of_account = {"account_id": account_id}
             shown = await connection.scalars(_SHOWN, of_account | {"began": began})
             must = frozenset(shown)
             may = frozenset(await connection.scalars(_KEPT, of_account))

@@ -23,14 +23,14 @@ async def audit(engine: AsyncEngine, storage: Storage) -> Drift:
         found = await connection.scalars(sa.select(table.c.account_id).distinct())
         accounts = [str(account_id) for account_id in found]
 
-    async def known(account: str) -> Known:
+    async def known(account_id: UUID) -> Known:
         async with engine.connect() as connection:
-            of_account = sa.select(*COLUMNS).where(table.c.account_id == _id(account))
+            of_account = sa.select(*COLUMNS).where(table.c.account_id == account_id)
             photos = [photo_of(row) for row in await connection.execute(of_account)]
             left = await connection.scalars(
                 sa.select(leftovers.c.key)
                 .join(table, table.c.id == leftovers.c.photo_id)
-                .where(table.c.account_id == _id(account))
+                .where(table.c.account_id == account_id)
             )
             waiting = frozenset(left)
         must = [_needed(photo) for photo in photos if photo.updated_at < began]
@@ -53,11 +53,3 @@ def _allowed(photo: Photo) -> frozenset[str]:
     if photo.sweep_at or photo.state is State.ACCEPTED:
         return everything
     return photo.made_keys if photo.state is State.READY else frozenset()
-
-
-def _id(account: str) -> UUID | None:
-    """A folder that is named otherwise belongs to no account."""
-    try:
-        return UUID(account)
-    except ValueError:
-        return None

@@ -18,9 +18,8 @@ from contracts.billing.v1 import (
     CreditsUnblocked,
     SubscriptionEnded,
 )
-from contracts.gateway.v1 import AccountErased
 from contracts.message import Event
-from services.credits import accounts, audit, consumers, holds
+from services.credits import audit, consumers, holds
 from services.credits.errors import InsufficientCredits
 from services.kit.db import create_engine
 from tests.credits.bank import Bank
@@ -385,24 +384,3 @@ async def play(bank: Bank, history: list[News], held: int, chance: Random) -> No
         outcomes.append(await standing(bank, account_id))
         assert outcomes[-1] == predicted([gift, *history])
     assert outcomes[0] == outcomes[1]
-
-
-async def test_who_is_erased_while_a_job_runs_loses_the_pool_and_gets_nothing_more(
-    bank: Bank,
-) -> None:
-    """F17: the hold comes back and is lost with the pool; no month adds anything."""
-    account_id = await bank.open_account(amount=0)
-    await hear(bank, purchased(account_id, 10, on=1))
-    job_id = await bank.hold(account_id, amount=4)
-
-    await hear(bank, *[AccountErased(account_id=account_id)] * 2)
-    during = await standing(bank, account_id)
-    await bank.release(job_id)
-    await bank.change_plan(account_id, plan="free", amount=3, version=9)
-    await accounts.add_free_credits(bank.engine, batch=10, at=day(400))
-    await hear(bank, purchased(account_id, 30, on=2, cause="topup:late"))
-
-    assert during == (0, 4, 0, 0, 6)
-    assert (await standing(bank, account_id))[:2] == (0, 0)
-    types = [name for name, _ in await bank.said()]
-    assert types.count("credits.account.cleared.v1") == 1

@@ -141,6 +141,18 @@ async def test_after_a_month_nothing_tells_whose_it_was(door: Door, engine: Asyn
     assert anew.json()["account_id"] != str(account_id)
 
 
+async def test_who_has_begun_anew_may_erase_that_too(door: Door, engine: AsyncEngine) -> None:
+    """Though the sweep has not yet forgotten whose the first account was."""
+    async with door.visit(person()) as visitor:
+        for _ in range(2):
+            account_id = (await visitor.get("/v1/me")).json()["account_id"]
+            erased = await visitor.delete("/v1/me", params={"confirm": account_id})
+            assert erased.status_code == 202
+            async with engine.begin() as connection:
+                past = "update erasures set asked_at = asked_at - interval '32 days'"
+                await connection.execute(text(past))
+
+
 async def test_it_is_finished_when_the_last_service_has_said_so(
     door: Door, engine: AsyncEngine
 ) -> None:

@@ -17,7 +17,7 @@ ERASURES = (
         finished_at timestamptz
     )
     """,
-    "create unique index erasures_person on erasures (person_hash)",
+    "create index erasures_person on erasures (person_hash)",
     "create index erasures_unfinished on erasures (asked_at) where finished_at is null",
 )
 
