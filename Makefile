@@ -26,7 +26,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fairness fuzz help histories is-set-up mutants setup soak run stop status logs clean demo test gpu-environment coverage check format lint types imports web contracts formats openapi compose compose-env
+.PHONY: bench chaos fairness fuzz help histories is-set-up mutants setup soak training run stop status logs clean demo test gpu-environment coverage check format lint types imports web contracts formats openapi compose compose-env
 
 ##@ Start here
 
@@ -63,6 +63,10 @@ soak: setup ## Take a million random steps in the ledger, each answer predicted 
 
 bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600] [watch=dispatcher,…] [photos=folder]
 	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600) --watch "$(watch)" --photos "$(photos)"
+
+training: gpu-environment ## Train a network of the CPU engine anew only=scratches|colours photos=folder [minutes=40]
+	@.rekindle/gpu-venv/bin/python -m bench.training.$(only) --photos "$(photos)" --minutes $(or $(minutes),40) \
+	  --weights worker/engines/cpu/weights/$(only).onnx
 
 ##@ The running stack
 

@@ -15,6 +15,7 @@ from deploy.local.trouble import StackError, plain_words, require_free_space
 
 FREE_BYTES_MIN = 3 * 1024**3
 LOCK = LOCKS / "gpu-tests.txt"
+FEATURES_LOCK = LOCKS / "features.txt"
 IMAGE_LOCK = ROOT / "worker" / "requirements-gpu.txt"
 
 
@@ -30,7 +31,7 @@ def main() -> int:
 
 def set_up() -> None:
     stamp = GPU_PYTHON.parent.parent / ".rekindle-complete"
-    if wheels.is_current(stamp, [LOCK, IMAGE_LOCK]):
+    if wheels.is_current(stamp, [LOCK, FEATURES_LOCK, IMAGE_LOCK]):
         return
     require_free_space(ROOT, bytes_min=FREE_BYTES_MIN)
     print("Setting up the GPU engines' tests: this takes a minute the first time.", flush=True)
@@ -38,9 +39,17 @@ def set_up() -> None:
     folder = GPU_PYTHON.parent.parent
     wheels.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
     _install_torch(uv)
-    locked = ["--no-deps", "--require-hashes", "--compile-bytecode", "-r", str(LOCK)]
+    locked = [
+        "--no-deps",
+        "--require-hashes",
+        "--compile-bytecode",
+        "-r",
+        str(LOCK),
+        "-r",
+        str(FEATURES_LOCK),
+    ]
     wheels.run([uv, "pip", "install", "--quiet", "--python", str(GPU_PYTHON), *locked])
-    wheels.write_stamp(stamp, [LOCK, IMAGE_LOCK])
+    wheels.write_stamp(stamp, [LOCK, FEATURES_LOCK, IMAGE_LOCK])
 
 
 def _install_torch(uv: str) -> None:
