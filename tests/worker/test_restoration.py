@@ -7,10 +7,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from deploy.local.ageing import age
 from tests.worker.storage import Picture, grey
 from worker.engines.cpu.colours import to_grey
+from worker.engines.cpu.damage import find_damage
 from worker.engines.cpu.faces import find_faces
 from worker.engines.cpu.noise import estimate_noise, soften_grain
+from worker.engines.cpu.repair import fill
 from worker.engines.cpu.restoration import restore
-from worker.engines.cpu.scratches import find_scratches
 from worker.engines.cpu.tone import correct_colour, correct_monochrome
 from worker.engines.cpu.toning import measure_toning
 
@@ -67,7 +68,7 @@ def test_cracks_down_to_the_paper_are_found_and_little_else(portrait: Picture) -
         cv2.line(damaged, start, end, (225, 232, 236), 3)
         cv2.line(truth, start, end, 255, 3)
 
-    found = find_scratches(damaged, measure_toning(damaged), find_faces(to_grey(damaged)))
+    found = find_damage(damaged, measure_toning(damaged), find_faces(to_grey(damaged)))
 
     near = cv2.dilate(truth, np.ones((7, 7), np.uint8))
     assert (found[truth > 0] > 0).mean() > 0.9
@@ -79,7 +80,7 @@ def test_nothing_in_an_undamaged_face_is_taken_for_a_scratch(portrait: Picture) 
         picture = np.asarray(print_, np.uint8)
         (face, *_) = find_faces(grey(picture))
 
-        found = find_scratches(picture, measure_toning(picture), [face])
+        found = find_damage(picture, measure_toning(picture), [face])
 
         left, top, width, height = face.box
         assert not found[top : top + height, left : left + width].any()
@@ -97,7 +98,7 @@ def test_a_short_bright_mark_in_a_face_stays_and_one_across_it_is_found(
         marked = print_.copy()
         start, end = ((round(left + width * x), round(top + 0.6 * height)) for x in ends)
         cv2.line(marked, start, end, (225, 232, 236), 2)
-        mask = find_scratches(marked, measure_toning(marked), [face])
+        mask = find_damage(marked, measure_toning(marked), [face])
         found[name] = (mask[top : top + height, left : left + width] > 0).mean()
 
     assert found["short"] == 0
@@ -119,7 +120,7 @@ def test_a_picture_that_is_all_lines_is_not_erased() -> None:
     lines = np.full((200, 200, 3), 60, np.uint8)
     lines[:, ::6] = 240
 
-    found = find_scratches(lines, measure_toning(lines), [])
+    found = find_damage(lines, measure_toning(lines), [])
 
     assert (found > 0).mean() < 0.01
 
@@ -174,3 +175,30 @@ def test_an_empty_photo_survives(value: int) -> None:
     empty = np.full((64, 48, 3), value, np.uint8)
 
     assert restore(empty, seed=1).shape == empty.shape
+
+
+def test_a_hole_in_a_lawn_becomes_lawn() -> None:
+    lawn = np.dstack([sample_photos.grass()] * 3)  # type: ignore[no-untyped-call]
+    hole = np.zeros(lawn.shape[:2], np.uint8)
+    cv2.circle(hole, (300, 250), 45, 255, -1)
+    damaged = np.where(hole[..., None] > 0, 255, lawn).astype(np.uint8)
+
+    filled = fill(damaged, hole, [], noise=0, seed=1)
+
+    inside = cv2.erode(hole, np.ones((9, 9), np.uint8)) > 0
+    roughness = cv2.Laplacian(grey(lawn), cv2.CV_32F)[inside].std()
+    assert cv2.Laplacian(grey(filled), cv2.CV_32F)[inside].std() > 0.6 * roughness
+    assert np.array_equal(filled[hole == 0], damaged[hole == 0])
+
+
+def test_between_two_things_a_hole_is_smoothed_over_and_nothing_is_invented(
+    portrait: Picture,
+) -> None:
+    hole = np.zeros(portrait.shape[:2], np.uint8)
+    cv2.circle(hole, (0, 40), 70, 255, -1)
+    damaged = np.where(hole[..., None] > 0, 255, portrait).astype(np.uint8)
+
+    filled = fill(damaged, hole, [], noise=0, seed=1)
+
+    inside = cv2.erode(hole, np.ones((15, 15), np.uint8), borderValue=255) > 0
+    assert np.abs(cv2.Laplacian(grey(filled), cv2.CV_32F)[inside]).max() < 25

@@ -1,4 +1,4 @@
-"""Between 8-bit BGR and Lab in its own units (lightness 0..100), and a guided filter."""
+"""Between 8-bit BGR, Lab in its own units (lightness 0..100) and RGB planes; a guided filter."""
 
 import cv2
 import numpy as np
@@ -35,3 +35,13 @@ def guided_filter(
     slope = covariance / (variance + roughness)
     offset = mean_values - slope * mean_guide
     return (cv2.blur(slope, window) * guide + cv2.blur(offset, window)).astype(np.float32)
+
+
+def to_planes(picture: MatLike) -> NDArray[np.float32]:
+    """As the networks of others want it: RGB, 3 x height x width, 0..1."""
+    planes = picture[..., ::-1].astype(np.float32).transpose(2, 0, 1) / 255
+    return np.ascontiguousarray(planes)
+
+
+def from_planes(planes: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(to_bytes(planes.transpose(1, 2, 0)[..., ::-1] * 255))

@@ -1,28 +1,37 @@
-"""Sharpening that follows edges, leaves grain alone and cannot draw halos."""
+"""Detail: what Real-ESRGAN's small model makes of the picture at half its size, mixed in.
+
+Old photos are soft, so half the size holds nearly all there is, at a quarter of the cost. The
+model draws clean edges where blur and grain were; by itself its skin looks painted, so the photo
+always has the larger share, and a photo without grain keeps its own edges alone.
+"""
 
 import cv2
 import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from worker.engines.cpu.colours import to_bytes
+from worker.engines.cpu import networks
+from worker.engines.cpu.colours import from_planes, to_bytes, to_planes
 
-AMOUNT = 0.7
-RADIUS = 1.2
-EDGE_LEAST = 1.6  # times the grain: smaller differences are grain
-OVERSHOOT = 6  # grey levels beyond the local extremes
+SHARE_MAX = 0.35
+ROUGH_GRAIN = 4.0  # grey levels: from here on the model has its full share
+MARGIN = 18  # pixels: as far as the model sees
+SIDE_LEAST = 32
 
 
-def sharpen(picture: MatLike, noise: float) -> NDArray[np.uint8]:
-    planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YCrCb)
-    light = planes[..., 0].astype(np.float32)
-    detail = light - cv2.GaussianBlur(light, (0, 0), RADIUS)
-    edges = cv2.GaussianBlur(np.abs(detail), (0, 0), RADIUS)
-    threshold = EDGE_LEAST * max(noise, 0.5)
-    weight = np.clip(2 * edges / threshold - 1, 0, 1)
-
-    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    highest = cv2.dilate(light, around) + OVERSHOOT
-    lowest = cv2.erode(light, around) - OVERSHOOT
-    planes[..., 0] = to_bytes(np.clip(light + AMOUNT * weight * detail, lowest, highest))
-    return cv2.cvtColor(planes, cv2.COLOR_YCrCb2BGR).astype(np.uint8, copy=False)
+def bring_out(picture: MatLike, noise: float) -> NDArray[np.uint8]:
+    """Sharpen a picture that had `noise` grey levels of grain."""
+    share = SHARE_MAX * min(1.0, noise / ROUGH_GRAIN)
+    height, width = picture.shape[:2]
+    if min(height, width) < SIDE_LEAST:
+        return picture.astype(np.uint8, copy=False)
+    half = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    made = networks.in_tiles(
+        to_planes(half),
+        lambda tile: networks.run("detail", light=tile),
+        margin=MARGIN,
+        multiple=1,
+        scale=2,
+    )
+    drawn = cv2.resize(from_planes(made), (width, height), interpolation=cv2.INTER_LINEAR)
+    return to_bytes(cv2.addWeighted(drawn, share, picture, 1 - share, 0))

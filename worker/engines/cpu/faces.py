@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 from cv2.typing import MatLike
 
-SEARCH_SIDE_MAX = 640
+SEARCH_SIDE_MAX = 512
 SMALLEST_FACE = 0.045  # of the longer side
 NEIGHBOURS_STRICT = 8
 NEIGHBOURS = 4
@@ -43,16 +43,14 @@ def find_faces(grey: MatLike) -> list[Face]:
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     small = cv2.createCLAHE(EQUALISE_CLIP, (8, 8)).apply(small)
 
-    strict = _search(small, "frontalface_alt2", NEIGHBOURS_STRICT)
-    second = _search(small, "frontalface_default", NEIGHBOURS)
-    lenient = _search(small, "frontalface_alt2", NEIGHBOURS_LENIENT)
-    agreed = [
-        box
-        for box in _search(small, "frontalface_default", NEIGHBOURS_STRICT)
-        if _seen(box, lenient)
-    ]
-    sideways = _search(small, "profileface", NEIGHBOURS)
-    sideways += [_mirror(b, small) for b in _search(cv2.flip(small, 1), "profileface", NEIGHBOURS)]
+    found = _search(small, "frontalface_alt2", NEIGHBOURS_LENIENT)
+    other = _search(small, "frontalface_default", NEIGHBOURS)
+    lenient, second = [box for box, _ in found], [box for box, _ in other]
+    strict = [box for box, count in found if count > NEIGHBOURS_STRICT]
+    agreed = [box for box, count in other if count > NEIGHBOURS_STRICT and _seen(box, lenient)]
+    sideways = [box for box, _ in _search(small, "profileface", NEIGHBOURS)]
+    mirrored = _search(cv2.flip(small, 1), "profileface", NEIGHBOURS)
+    sideways += [_mirror(box, small) for box, _ in mirrored]
 
     faces: list[Face] = []
     for certain, boxes in ((True, strict + agreed), (False, second + lenient + sideways)):
@@ -67,12 +65,16 @@ def _seen(box: Box, others: list[Box]) -> bool:
     return any(_overlap(box, other) > OVERLAP_SAME for other in others)
 
 
-def _search(grey: MatLike, cascade: str, neighbours: int) -> list[Box]:
+def _search(grey: MatLike, cascade: str, neighbours: int) -> list[tuple[Box, int]]:
+    """What was found more often than `neighbours` times, and how often."""
     side = max(20, round(SMALLEST_FACE * max(grey.shape[:2])))
-    found = _cascade(cascade).detectMultiScale(
+    boxes, counts = _cascade(cascade).detectMultiScale2(
         grey, scaleFactor=1.1, minNeighbors=neighbours, minSize=(side, side)
     )
-    return [Box(*(int(value) for value in box)) for box in found]
+    return [
+        (Box(*(int(value) for value in box)), int(count))
+        for box, count in zip(boxes, counts, strict=True)
+    ]
 
 
 @cache

@@ -1,15 +1,15 @@
-"""Restore: mend what is damaged, calm the grain, bring the tones back, sharpen a little."""
+"""Restore: mend what is damaged, calm the grain, bring the tones back, draw edges clean."""
 
 import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from worker.engines.cpu.colours import to_grey
-from worker.engines.cpu.detail import sharpen
+from worker.engines.cpu.damage import find_damage
+from worker.engines.cpu.detail import bring_out
 from worker.engines.cpu.faces import find_faces
 from worker.engines.cpu.noise import estimate_noise, soften_grain
 from worker.engines.cpu.repair import fill
-from worker.engines.cpu.scratches import find_scratches
 from worker.engines.cpu.tone import correct_colour, correct_monochrome
 from worker.engines.cpu.toning import measure_toning
 
@@ -17,9 +17,8 @@ from worker.engines.cpu.toning import measure_toning
 def restore(photo: MatLike, *, seed: int) -> NDArray[np.uint8]:
     toning = measure_toning(photo)
     noise = estimate_noise(photo)
-    scratches = find_scratches(photo, toning, find_faces(to_grey(photo)))
-    mended = fill(photo, scratches, noise=noise, seed=seed)
+    faces = find_faces(to_grey(photo))
+    mended = fill(photo, find_damage(photo, toning, faces), faces, noise=noise, seed=seed)
     calm = soften_grain(mended, noise)
     correct = correct_monochrome if toning.monochrome else correct_colour
-    toned = correct(calm)
-    return sharpen(toned, estimate_noise(toned))
+    return bring_out(correct(calm), noise)

@@ -10,10 +10,10 @@ from worker.engines.cpu.colours import from_lab, to_bytes, to_grey, to_lab
 BLACK, WHITE = 0.3, 99.7  # percentiles that become the ends of the scale
 LOWEST, HIGHEST = 0.025, 0.975  # where they are put: a little short of the ends
 MIDDLE = 0.47
-MIDDLE_PULL = 0.6
+MIDDLE_PULL = 0.4
 GAMMA_RANGE = (0.75, 1.35)
 RANGE_LEAST = 12  # grey levels: a picture flatter than this holds nothing to stretch
-LOCAL_CLIP, LOCAL_SHARE = 1.3, 0.25
+LOCAL_CLIP, LOCAL_SHARE = 1.3, 0.1
 WARMTH_KEPT = 0.15  # of a monochrome print's toning: old paper is not blue-white
 
 COLOUR_STRETCH = 0.8
