@@ -138,14 +138,19 @@ def test_noise_is_measured_and_calmed_but_some_grain_is_left(portrait: Picture) 
     noisy = portrait + dice.normal(0, 10, portrait.shape[:2])[..., None]
     noisy = np.clip(noisy, 0, 255).astype(np.uint8)
 
-    calm = soften_grain(noisy, estimate_noise(noisy))
+    nowhere = np.zeros(noisy.shape[:2], np.float32)
+    calm = soften_grain(noisy, estimate_noise(noisy), nowhere)
+    in_a_face = soften_grain(noisy, estimate_noise(noisy), nowhere + 1)
 
     assert 6 < estimate_noise(noisy) < 14
     assert 0.5 < estimate_noise(calm) < 0.5 * estimate_noise(noisy)
+    assert estimate_noise(in_a_face) > 1.15 * estimate_noise(calm)
 
 
 def test_a_clean_photo_is_not_smoothed(portrait: Picture) -> None:
-    assert np.array_equal(soften_grain(portrait, 1.0), portrait)
+    assert np.array_equal(
+        soften_grain(portrait, 1.0, np.zeros(portrait.shape[:2], np.float32)), portrait
+    )
 
 
 def test_a_faded_print_gets_its_range_back_and_loses_its_cast(portrait: Picture) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 from cv2.typing import MatLike
+from numpy.typing import NDArray
 
 SEARCH_SIDE_MAX = 512
 SMALLEST_FACE = 0.045  # of the longer side
@@ -22,6 +24,7 @@ NEIGHBOURS_LENIENT = 2
 OVERLAP_SAME = 0.3
 FACES_MAX = 64
 EQUALISE_CLIP = 2.0
+NEAR = 1.1  # of a face's size: where its hair ends
 
 
 class Box(NamedTuple):
@@ -59,6 +62,19 @@ def find_faces(grey: MatLike) -> list[Face]:
                 faces.append(Face(box, certain))
     faces.sort(key=lambda face: face.box.width, reverse=True)
     return [Face(_scaled(face.box, 1 / scale), face.certain) for face in faces[:FACES_MAX]]
+
+
+def nearness(faces: list[Face], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """1 in faces and their hair, falling softly to 0: height x width."""
+    height, width = shape[:2]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    near = np.zeros((height, width), np.float32)
+    for face in faces:
+        left, top, wide, high = face.box
+        across = (columns - left - wide / 2) / (NEAR * wide)
+        down = (rows - top - high / 2) / (NEAR * high)
+        near = np.maximum(near, np.clip(2 - np.hypot(across, down) * 2, 0, 1))
+    return np.asarray(near, np.float32)
 
 
 def _seen(box: Box, others: list[Box]) -> bool:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from worker.engines.cpu.colours import to_grey
 from worker.engines.cpu.damage import find_damage
 from worker.engines.cpu.detail import bring_out
-from worker.engines.cpu.faces import find_faces
+from worker.engines.cpu.faces import find_faces, nearness
 from worker.engines.cpu.noise import estimate_noise, soften_grain
 from worker.engines.cpu.repair import fill
 from worker.engines.cpu.tone import correct_colour, correct_monochrome
@@ -19,6 +19,7 @@ def restore(photo: MatLike, *, seed: int) -> NDArray[np.uint8]:
     noise = estimate_noise(photo)
     faces = find_faces(to_grey(photo))
     mended = fill(photo, find_damage(photo, toning, faces), faces, noise=noise, seed=seed)
-    calm = soften_grain(mended, noise)
+    near = nearness(faces, mended.shape)
+    calm = soften_grain(mended, noise, near)
     correct = correct_monochrome if toning.monochrome else correct_colour
-    return bring_out(correct(calm), noise)
+    return bring_out(correct(calm), noise, near)
