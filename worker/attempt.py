@@ -57,6 +57,7 @@ def run(order: Order, engine: Engine, stage: Stages) -> dict[str, Any]:
         "engine_version": engine.version,
         "gpu": engine.gpu,
         "model": asdict(engine.model) if engine.model else None,
+        **stage.facts,
         **facts,
         "seconds": round(time.perf_counter() - started, SECONDS_DECIMALS),
         "stages": stage.seconds,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
+from typing import Any
 
 Tell = Callable[[str], None]
 
@@ -15,6 +16,7 @@ class StoppedError(Exception):
 class Stages:
     def __init__(self, tell: Tell, stop: Event) -> None:
         self.seconds: dict[str, float] = {}
+        self.facts: dict[str, Any] = {}  # what an engine has to say of its result, for the answer
         self._tell = tell
         self._stop = stop
 

@@ -1,6 +1,7 @@
 """What an order may say beyond the least, and what a wrong one is told."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 from tests.worker.storage import Bucket, Picture, as_png, from_png, order
 from tests.worker.test_handler import failure
 from worker import transfer
-from worker.engines import Model, load_engine
+from worker.engines import Model, Work, load_engine
 from worker.engines.cpu import CpuEngine
 from worker.failures import AttemptError
 from worker.handler import Handler, load_before_work
+from worker.order import Task
+from worker.pictures import without_colour
 
 PLACE = {"url": "http://127.0.0.1/x"}
 
@@ -64,6 +67,12 @@ async def test_a_wrong_order_is_told_what_is_wrong(
     assert bucket.requests == []
 
 
+class _Restorer(CpuEngine):
+    @property
+    def tasks(self) -> Mapping[Task, Work]:
+        return {"restore": super().tasks["restore"]}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -74,7 +83,7 @@ async def test_a_wrong_order_is_told_what_is_wrong(
 async def test_a_task_that_the_engine_cannot_do_is_refused_in_its_name(
     changes: dict[str, Any], bucket: Bucket
 ) -> None:
-    told = await refused(bucket, **changes)
+    told = await refused(bucket, engine=_Restorer(), **changes)
 
     assert told["class"] == "input"
     assert f"the engine cpu cannot {changes['task']}" in told["detail"]
@@ -192,3 +201,18 @@ def test_an_engine_whose_packages_are_missing_says_where_they_are(name: str) -> 
 def test_an_unknown_engine_is_told_which_there_are() -> None:
     with pytest.raises(SystemExit, match="ENGINE=dall is unknown; there are: cpu, qwen, wan"):
         load_engine("dall")
+
+
+async def test_the_answer_says_which_wishes_of_the_note_were_granted(
+    bucket: Bucket, portrait: Picture
+) -> None:
+    handler = Handler(CpuEngine(), lambda _job, _progress: None)
+    note = asking(note="the suit was blue, the car was red")
+    asked = order(bucket, as_png(without_colour(portrait)), task="colourize", options=note)
+
+    answer = await handler({"id": "1", "input": asked})
+
+    assert answer["hints"] == {
+        "applied": ["suit: blue"],
+        "ignored": ["car: red (we cannot tell where a car is)"],
+    }

@@ -47,7 +47,7 @@ async def test_an_attempt_is_stored_and_its_answer_says_what_was_stored(
     assert answer["sha256"] == hashlib.sha256(stored).hexdigest()
     assert answer["bytes"] == len(stored)
     assert answer["media_type"] == "image/png"
-    assert (answer["engine"], answer["engine_version"], answer["gpu"]) == ("cpu", "1", "cpu")
+    assert (answer["engine"], answer["engine_version"], answer["gpu"]) == ("cpu", "2", "cpu")
     assert {"download", "decode", "encode", "upload"} < set(answer["stages"])
     assert "already_stored" not in answer
 
@@ -212,8 +212,8 @@ class _Breaking(CpuEngine):
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def restore(self, photo: Picture, *, seed: int, note: str | None) -> Picture:
-        del photo, seed, note
+    def restore(self, photo: Picture, *, seed: int) -> Picture:
+        del photo, seed
         raise self.error
 
 
@@ -221,8 +221,8 @@ class _Returning(CpuEngine):
     def __init__(self, scale: float, size: int | None = None) -> None:
         self.scale, self.size = scale, size
 
-    def restore(self, photo: Picture, *, seed: int, note: str | None) -> Picture:
-        del seed, note
+    def restore(self, photo: Picture, *, seed: int) -> Picture:
+        del seed
         return (photo * self.scale).astype(photo.dtype)[: self.size]
 
 
@@ -261,8 +261,8 @@ class _Waiting(CpuEngine):
     def __init__(self) -> None:
         self.started, self.go_on = Event(), Event()
 
-    def restore(self, photo: Picture, *, seed: int, note: str | None) -> Picture:
-        del seed, note
+    def restore(self, photo: Picture, *, seed: int) -> Picture:
+        del seed
         self.started.set()
         assert self.go_on.wait(10)
         return photo

@@ -1,8 +1,10 @@
-"""The CPU engine: classical methods, no trained weights, seconds per photo on one core."""
+"""The CPU engine: small networks and classical methods, seconds per photo on two cores."""
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from worker.engines import Model, Work
+from worker.engines.cpu import networks
 from worker.engines.cpu.colourization import colourize
 from worker.engines.cpu.restoration import restore
 from worker.order import Options, Task
@@ -12,9 +14,9 @@ from worker.stages import Stages
 
 class CpuEngine:
     name = "cpu"
-    version = "1"
+    version = "2"
     gpu = "cpu"
-    model: Model | None = None
+    model: Model | None = None  # its weights are part of its version
 
     @property
     def tasks(self) -> Mapping[Task, Work]:
@@ -25,23 +27,21 @@ class CpuEngine:
         }
 
     def load(self) -> None:
-        """Nothing to bring: there are no weights."""
+        for name in get_args(networks.Name):
+            networks.load(name)
 
-    def restore(self, photo: Picture, *, seed: int, note: str | None) -> Picture:
-        del note  # nothing in a classical restoration can follow words
+    def restore(self, photo: Picture, *, seed: int) -> Picture:
         return restore(photo, seed=seed)
-
-    def colourize(self, photo: Picture, *, seed: int, note: str | None) -> Picture:
-        del seed, note  # nothing here is drawn by lot, and words need a model that reads
-        return colourize(photo)
 
     def _restore(self, photos: Sequence[Picture], options: Options, stage: Stages) -> Picture:
         with stage("restore"):
-            return self.restore(photos[0], seed=options.seed, note=options.note)
+            return self.restore(photos[0], seed=options.seed)
 
     def _colourize(self, photos: Sequence[Picture], options: Options, stage: Stages) -> Picture:
         with stage("colourize"):
-            return self.colourize(photos[0], seed=options.seed, note=options.note)
+            coloured = colourize(photos[0], note=options.note)
+        stage.facts["hints"] = {"applied": coloured.applied, "ignored": coloured.ignored}
+        return coloured.picture
 
     def _restore_colourize(
         self, photos: Sequence[Picture], options: Options, stage: Stages

@@ -12,7 +12,7 @@ from scipy.sparse import linalg
 
 from worker.engines.cpu.colours import guided_filter
 
-SIDE_MAX = 224
+SIDE_MAX = 192
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 LEAST_AFFINITY = 1e-4
 VARIANCE_RANGE = (1e-4, 1e-2)  # an edge is no texture, however much varies across it
