@@ -1,7 +1,6 @@
 """A short film: its frames, its file, and whether it can be shown to anyone.
 
-Encoding is H.264 in MP4 by PyAV, which brings its own FFmpeg. It is imported when a clip is
-encoded: workers whose engine makes none do not have it.
+Encoding is H.264 in MP4 by PyAV, which brings its own FFmpeg and is imported when it is needed.
 """
 
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
+import numpy as np
 
 from worker.failures import AttemptError
 from worker.pictures import BLANK_DEVIATION, Picture
@@ -73,6 +73,6 @@ def _write(clip: Clip, container: Any) -> None:
     stream.codec_context.colorspace, stream.codec_context.color_range = BT_601, NOT_FULL
     stream.options = {"crf": QUALITY, "preset": PRESET, **REPEATABLE}
     for picture in clip.frames:
-        planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+        planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), np.uint8)
         container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
     container.mux(stream.encode())

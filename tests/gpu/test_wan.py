@@ -69,8 +69,9 @@ async def answered(engine: WanEngine, bucket: Bucket, photo: Picture, **changes:
 
 
 def frames_of(film: bytes) -> list[Picture]:
-    with av.open(BytesIO(film)) as container:
-        return [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    with av.open(BytesIO(film), "r") as container:
+        frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    return [np.asarray(frame, np.uint8) for frame in frames]
 
 
 async def test_a_photo_becomes_a_clip_that_a_browser_plays_and_a_poster(

@@ -216,3 +216,30 @@ async def test_the_answer_says_which_wishes_of_the_note_were_granted(
         "applied": ["suit: blue"],
         "ignored": ["car: red (we cannot tell where a car is)"],
     }
+
+
+async def test_two_people_are_brought_together_and_the_answer_says_how(
+    bucket: Bucket, portrait: Picture
+) -> None:
+    handler = Handler(CpuEngine(), lambda _job, _progress: None)
+    images = [{"url": bucket.add("one", as_png(portrait))}] * 2
+    asked = order(bucket, b"", task="bring_together", images=images)
+
+    answer = await handler({"id": "1", "input": asked})
+
+    assert answer["made"] == "side by side"
+    assert (answer["width"], answer["height"]) == portrait.shape[1::-1]
+
+
+async def test_an_animated_photo_is_a_clip_with_its_poster(
+    bucket: Bucket, portrait: Picture
+) -> None:
+    handler = Handler(CpuEngine(), lambda _job, _progress: None)
+    poster = {"url": bucket.url("poster"), "headers": {"Content-Type": "image/png"}}
+    asked = order(bucket, as_png(portrait), task="animate", poster=poster)
+
+    answer = await handler({"id": "1", "input": asked})
+
+    assert (answer["made"], answer["media_type"]) == ("camera move", "video/mp4")
+    assert answer["clip_seconds"] == 4
+    assert np.array_equal(from_png(bucket.objects["/poster"]), portrait)

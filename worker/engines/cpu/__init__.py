@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from worker.clips import Clip
 from worker.engines import Model, Work
 from worker.engines.cpu import networks
 from worker.engines.cpu.colourization import colourize
+from worker.engines.cpu.motion import MOTION, animate
 from worker.engines.cpu.restoration import restore
+from worker.engines.cpu.togetherness import COMPOSITION, bring_together
 from worker.order import Options, Task
 from worker.pictures import Picture
 from worker.stages import Stages
@@ -24,6 +27,8 @@ class CpuEngine:
             "restore": self._restore,
             "colourize": self._colourize,
             "restore_colourize": self._restore_colourize,
+            "bring_together": self._bring_together,
+            "animate": self._animate,
         }
 
     def load(self) -> None:
@@ -47,6 +52,20 @@ class CpuEngine:
         self, photos: Sequence[Picture], options: Options, stage: Stages
     ) -> Picture:
         return self._colourize([self._restore(photos, options, stage)], options, stage)
+
+    def _bring_together(
+        self, photos: Sequence[Picture], _options: Options, stage: Stages
+    ) -> Picture:
+        with stage("bring_together"):
+            together = bring_together(photos)
+        stage.facts["made"] = COMPOSITION
+        return together
+
+    def _animate(self, photos: Sequence[Picture], _options: Options, stage: Stages) -> Clip:
+        with stage("animate"):
+            clip = animate(photos[0], stage)
+        stage.facts["made"] = MOTION
+        return clip
 
 
 def create() -> CpuEngine:
