@@ -26,7 +26,7 @@ else ifneq ($(only),)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fairness fuzz help histories is-set-up mutants setup soak training run stop status logs clean demo test gpu-environment coverage check format lint types imports web contracts formats openapi compose compose-env
+.PHONY: bench chaos fairness fuzz help histories is-set-up mutants setup sheets soak training run stop status logs clean demo test gpu-environment coverage check format lint types imports web contracts formats openapi compose compose-env
 
 ##@ Start here
 
@@ -67,6 +67,9 @@ bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5
 training: gpu-environment ## Train a network of the CPU engine anew only=scratches|colours photos=folder [minutes=40]
 	@.rekindle/gpu-venv/bin/python -m bench.training.$(only) --photos "$(photos)" --minutes $(or $(minutes),40) \
 	  --weights worker/engines/cpu/weights/$(only).onnx
+
+sheets: setup ## Restore and colour every photo of a folder, to look at [photos=folder]
+	@$(VENV)/python -m bench.sheets $(photos)
 
 ##@ The running stack
 

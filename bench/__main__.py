@@ -18,7 +18,7 @@ from deploy.local.trouble import StackError, plain_words
 
 NAMES = (
     *("saga", "ledger", "client", "relay", "gateway", "stream", "growth"),
-    *("prepare", "formats", "enhance", "files", "outline"),
+    *("prepare", "formats", "enhance", "files", "outline", "engine"),
 )
 
 
@@ -28,7 +28,11 @@ def main() -> int:
     reading.add_argument("--rounds", type=int, default=ROUNDS)
     reading.add_argument("--jobs", type=int, default=JOBS, help="per round of the saga")
     reading.add_argument("--watch", default="", help="of the saga: program,program (py-spy)")
-    reading.add_argument("--photos", default="", help="of enhancement: a folder of more photos")
+    reading.add_argument(
+        "--photos",
+        default="",
+        help="of enhancement, outlines and the engine: a folder of more photos",
+    )
     asked = reading.parse_args()
     if unknown := set(asked.names) - set(NAMES):
         reading.error(f"there is no {', '.join(unknown)}: there is {', '.join(NAMES)}")
