@@ -168,6 +168,19 @@ def test_with_two_people_a_coat_is_nobodys(black_and_white: Picture) -> None:
     ]
 
 
+def test_what_looks_like_a_face_on_a_chest_is_not_painted_as_skin(portrait: Picture) -> None:
+    left, top, width, height = find_faces(grey(portrait))[0].box
+    rows = slice(max(0, top - height // 2), top + 3 * height // 2)
+    head = grey(portrait)[rows, left - width // 2 : left + 3 * width // 2]
+    head = np.asarray(cv2.resize(head, None, fx=2, fy=2), np.uint8)
+
+    one_above_the_other = find_faces(np.vstack([head, head]))
+    beside_each_other = find_faces(np.hstack([head, head]))
+
+    assert sum(face.certain for face in one_above_the_other) == 1
+    assert sum(face.certain for face in beside_each_other) == 2
+
+
 def test_a_colour_photo_is_not_recoloured(portrait: Picture) -> None:
     wished = colourize(portrait, note="the suit was green")
 

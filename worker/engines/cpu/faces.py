@@ -24,6 +24,7 @@ NEIGHBOURS_LENIENT = 2
 OVERLAP_SAME = 0.3
 FACES_MAX = 64
 EQUALISE_CLIP = 2.0
+CHEST_ASIDE, CHEST_DOWN = 0.5, 2.5  # of a face's size, from its middle and its top
 NEAR = 1.1  # of a face's size: where its hair ends
 
 
@@ -59,7 +60,8 @@ def find_faces(grey: MatLike) -> list[Face]:
     for certain, boxes in ((True, strict + agreed), (False, second + lenient + sideways)):
         for box in boxes:
             if not _seen(box, [face.box for face in faces]):
-                faces.append(Face(box, certain))
+                on_chest = any(_under(box, face.box) for face in faces)
+                faces.append(Face(box, certain and not on_chest))
     faces.sort(key=lambda face: face.box.width, reverse=True)
     return [Face(_scaled(face.box, 1 / scale), face.certain) for face in faces[:FACES_MAX]]
 
@@ -79,6 +81,13 @@ def nearness(faces: list[Face], shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 def _seen(box: Box, others: list[Box]) -> bool:
     return any(_overlap(box, other) > OVERLAP_SAME for other in others)
+
+
+def _under(box: Box, face: Box) -> bool:
+    """Whether it lies where a face has its chest: collars and buttons look like faces."""
+    aside = abs(box.left + box.width / 2 - face.left - face.width / 2)
+    down = box.top - face.top
+    return aside < CHEST_ASIDE * face.width and 0 < down < CHEST_DOWN * face.height
 
 
 def _search(grey: MatLike, cascade: str, neighbours: int) -> list[tuple[Box, int]]:

@@ -1,7 +1,7 @@
 """What colour each pixel should have, and how sure that is: a network's guess, faces, the note.
 
 Colours are Lab's a and b. The guess is weak everywhere; skin, lips and hair of a certain face are
-strong; what the user's note says and can be located is stronger than both.
+strong; what the user's note says and can be located overrules both, in quiet colours.
 """
 
 from dataclasses import dataclass, field
@@ -20,23 +20,23 @@ WISHED: dict[Colour, Tint] = {
     "black": (0.0, -1.0),
     "white": (0.0, 2.0),
     "grey": (0.0, 0.0),
-    "red": (46.0, 28.0),
-    "green": (-26.0, 22.0),
-    "blue": (2.0, -32.0),
-    "yellow": (0.0, 48.0),
-    "orange": (30.0, 45.0),
-    "brown": (12.0, 22.0),
-    "pink": (32.0, 2.0),
-    "purple": (28.0, -28.0),
-    "beige": (4.0, 16.0),
-    "blond": (4.0, 28.0),
-    "navy": (6.0, -26.0),
-    "olive": (-8.0, 26.0),
-    "turquoise": (-26.0, -10.0),
+    "red": (32.0, 20.0),
+    "green": (-17.0, 15.0),
+    "blue": (0.0, -22.0),
+    "yellow": (0.0, 34.0),
+    "orange": (22.0, 32.0),
+    "brown": (9.0, 16.0),
+    "pink": (22.0, 2.0),
+    "purple": (19.0, -19.0),
+    "beige": (3.0, 12.0),
+    "blond": (4.0, 22.0),
+    "navy": (3.0, -16.0),
+    "olive": (-6.0, 19.0),
+    "turquoise": (-18.0, -7.0),
 }
 
 GUESS_WEIGHT = 0.08
-FACE_WEIGHT, NECK_WEIGHT, HAIR_WEIGHT, WISH_WEIGHT = 2.0, 0.3, 0.5, 3.0
+FACE_WEIGHT, NECK_WEIGHT, HAIR_WEIGHT, WISH_WEIGHT = 2.0, 0.3, 0.5, 1.0
 
 SKIN_RANGE = 0.2  # of lightness around a face's median
 SKIN_DARKEST = 0.18

@@ -17,7 +17,7 @@ SKY_LEAST = 0.03  # of the picture
 LEAF_UNREST, LEAF_ORDER_MAX = 0.05, 0.3
 LEAF_LIGHTNESS = (0.08, 0.62)
 PORTRAIT_SHARE = 0.025  # of the picture: a face this large means a studio, which has no sky
-CLOTH_RANGE = 0.18  # of lightness around that of the middle of the chest
+CLOTH_RANGE = 0.12  # of lightness around that of the middle of the chest
 GRASS_BELOW, GRASS_LEAST = 0.6, 0.04
 EYE_FACE_LEAST = 14  # pixels across a face: in a smaller one an eye is a dot
 DARKER_IRIS, DARKER_HAIR = 0.06, 0.1  # than the face
@@ -95,13 +95,15 @@ def _behind(light: Plane, boxes: list[Box]) -> Area:
 
 
 def _below(light: Plane, box: Box) -> Area:
-    """The chest under the one face there is, as far as it is as light as its middle."""
-    chest = ellipse(light, box, (0.5, 2.3), (1.0, 0.85)) < 1
+    """What hangs together under the one face there is, as light as the middle of its chest."""
     middle = ellipse(light, box, (0.5, 2.2), (0.5, 0.5)) < 1
-    if np.count_nonzero(middle) == 0:
+    if not middle.any():
         raise NotFoundError("the picture ends above it")
-    alike = np.abs(light - float(np.median(light[middle]))) < CLOTH_RANGE
-    return np.asarray(chest & alike, np.bool_)
+    body = ellipse(light, box, (0.5, 2.9), (1.8, 1.8)) < 1
+    alike = body & (np.abs(light - float(np.median(light[middle]))) < CLOTH_RANGE)
+    _, labels = cv2.connectedComponents(alike.astype(np.uint8))
+    worn = np.setdiff1d(np.unique(labels[middle]), [0])
+    return np.asarray(np.isin(labels, worn), np.bool_)
 
 
 def _within(thing: Thing, light: Plane, box: Box) -> Area:
