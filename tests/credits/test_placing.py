@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
+from services.credits import batches
 from services.credits.errors import HoldClosed, HoldDiffers, InsufficientCredits
 from services.credits.placing import Placer
 from services.kit.problems import Problem
@@ -134,6 +136,46 @@ async def test_many_processes_on_one_account_do_not_wait_for_each_other_for_ever
 
     assert Counter(answers) == {"placed": 192}
     assert await bank.balance(account_id) == (8, 192)
+
+
+async def place_alone(bank: Bank, _: Placer, account_id: UUID) -> None:
+    await bank.hold(account_id, amount=1)
+
+
+async def place_with_others(_: Bank, placer: Placer, account_id: UUID) -> None:
+    assert await answer(placer, account_id) == "placed"
+
+
+async def place_a_batch(bank: Bank, _: Placer, account_id: UUID) -> None:
+    async with bank.engine.begin() as connection:
+        await batches.place(
+            connection,
+            account_id=account_id,
+            batch_id=uuid4(),
+            job_ids=[uuid4(), uuid4()],
+            amount=1,
+            reason="Restore",
+        )
+
+
+@pytest.mark.parametrize("place", [place_alone, place_with_others, place_a_batch])
+async def test_whoever_waits_for_an_account_has_no_lock_on_it_yet(
+    bank: Bank,
+    placer: Placer,
+    place: Callable[[Bank, Placer, UUID], Coroutine[Any, Any, None]],
+) -> None:
+    account_id = await bank.open_account(amount=10)
+    waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and state = 'active'"
+    lock = "select 1 from accounts where id = :id for "
+
+    async with bank.engine.begin() as connection, asyncio.TaskGroup() as group:
+        await connection.execute(text(lock + "no key update"), {"id": account_id})
+        group.create_task(place(bank, placer, account_id))
+        while not await bank.rows(waiting + " and datname = current_database()"):
+            await asyncio.sleep(0.01)
+        # It would fail if those who wait held the row against deletion already.
+        await connection.execute(text(lock + "update nowait"), {"id": account_id})
+        await connection.rollback()
 
 
 async def test_a_connection_that_the_database_closed_is_replaced(

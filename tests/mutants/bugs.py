@@ -9,7 +9,7 @@ BOOKS = f"{CREDITS}/migrations/0001_ledger.py"
 BATCHES = f"{CREDITS}/migrations/0002_batches.py"
 MOVE = f"{CREDITS}/migrations/0004_money.py"
 MONTHS = f"{CREDITS}/migrations/0005_months.py"
-TOGETHER = f"{CREDITS}/migrations/0006_together.py"
+TOGETHER = f"{CREDITS}/migrations/0011_lock_first.py"
 ACCOUNTS = f"{CREDITS}/accounts.py"
 HOLDS = f"{CREDITS}/holds.py"
 POOLS = f"{CREDITS}/pools.py"
@@ -245,11 +245,11 @@ BUGS = (
         "",
     ),
     bug(
-        "locked-too-much",
+        "together-locked-late",
         "test_placing.py",
         TOGETHER,
-        "order by id for no key update;",
-        "order by id for update;",
+        "order by id for no key update",
+        "order by id",
     ),
     bug(
         "entries-may-be-changed",
