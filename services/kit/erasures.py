@@ -29,6 +29,10 @@ DDL = (
 _BEGIN = text(
     "insert into erasures (account_id) values (:account_id) on conflict (account_id) do nothing"
 )
+# Of this schema: services share a database, and none waits for another.
+_NUMBER = "hashtextextended('erasures:' || current_schema() || :account_id, 0)"
+_ALONE = text(f"select pg_advisory_xact_lock({_NUMBER})")
+_TOGETHER = text(f"select pg_advisory_xact_lock_shared({_NUMBER})")
 _IS_ERASED = text("select exists (select from erasures where account_id = :account_id)")
 _UNFINISHED = text(
     "select account_id from erasures where finished_at is null order by asked_at limit :at_once_max"
@@ -40,12 +44,17 @@ _FINISH = text(
 
 
 async def begin(connection: Connection, account_id: UUID) -> None:
-    """From this transaction on nothing of the account may come to be here."""
+    """From this transaction on nothing of the account may come to be here.
+
+    Whoever was told that it is not erased, and begins something, is waited for.
+    """
+    await connection.execute(_ALONE, {"account_id": str(account_id)})
     await connection.execute(_BEGIN, {"account_id": account_id})
 
 
 async def is_erased(connection: Connection, account_id: UUID) -> bool:
-    """Whether the account is gone, or going."""
+    """Whether the account is gone or going; if not, it does not go before this transaction ends."""
+    await connection.execute(_TOGETHER, {"account_id": str(account_id)})
     found: bool = (await connection.execute(_IS_ERASED, {"account_id": account_id})).scalar_one()
     return found
 

@@ -63,6 +63,7 @@ async def _begin(
     connection: Connection, page: Photo, quads: Sequence[Quad], key: str
 ) -> list[Photo]:
     await outbox.require_room(connection)
+    await quotas.take_turns(connection, page.account_id)
     size_bytes = len(quads) * (page.size_bytes or 0)
     await quotas.require_room(connection, account_id=page.account_id, size_bytes=size_bytes)
     rows = [

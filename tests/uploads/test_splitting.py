@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from contracts.gateway.v1 import AccountErased
 from services.kit.problems import Unavailable
 from services.kit.storage import Storage
-from services.uploads import removal, splitting
+from services.uploads import erasing, removal, splitting
 from services.uploads.photos import Photo
 from tests.uploads import pictures
 from tests.uploads.conftest import NewUploader, Uploader, exists, said, types_said
@@ -123,6 +124,19 @@ async def test_only_ones_own_ready_photo_can_be_split(
     refused = await uploader.split(waiting, [LEFT])
     assert (refused.status_code, refused.json()["code"]) == (409, "not-ready")
     assert (await new_uploader().split(page, [LEFT])).status_code == 404
+
+
+async def test_a_page_is_not_split_while_its_account_is_being_erased(
+    uploader: Uploader, engine: AsyncEngine, page: str
+) -> None:
+    async with engine.begin() as connection:
+        await erasing.begin(connection, AccountErased(account_id=uploader.account_id))
+        asked = asyncio.create_task(uploader.split(page, [LEFT, RIGHT]))
+        await asyncio.sleep(0.2)
+        assert not asked.done()
+
+    refused = await asked
+    assert (refused.status_code, refused.json()["code"]) == (403, "account-was-erased")
 
 
 @pytest.mark.parametrize("quads", [[], [LEFT] * 10, [LEFT[::-1]], None])
