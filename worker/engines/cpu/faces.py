@@ -56,12 +56,10 @@ def find_faces(grey: MatLike) -> list[Face]:
     mirrored = _search(cv2.flip(small, 1), "profileface", NEIGHBOURS)
     sideways += [_mirror(box, small) for box, _ in mirrored]
 
-    faces: list[Face] = []
-    for certain, boxes in ((True, strict + agreed), (False, second + lenient + sideways)):
-        for box in boxes:
-            if not _seen(box, [face.box for face in faces]):
-                on_chest = any(_under(box, face.box) for face in faces)
-                faces.append(Face(box, certain and not on_chest))
+    sure = _apart(strict + agreed)
+    unsure = _apart(sure + second + lenient + sideways)[len(sure) :]
+    faces = [Face(box, not any(_under(box, other) for other in sure)) for box in sure]
+    faces += [Face(box, certain=False) for box in unsure]
     faces.sort(key=lambda face: face.box.width, reverse=True)
     return [Face(_scaled(face.box, 1 / scale), face.certain) for face in faces[:FACES_MAX]]
 
@@ -79,6 +77,15 @@ def nearness(faces: list[Face], shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.asarray(near, np.float32)
 
 
+def _apart(boxes: list[Box]) -> list[Box]:
+    """Without those that an earlier one overlaps."""
+    kept: list[Box] = []
+    for box in boxes:
+        if not _seen(box, kept):
+            kept.append(box)
+    return kept
+
+
 def _seen(box: Box, others: list[Box]) -> bool:
     return any(_overlap(box, other) > OVERLAP_SAME for other in others)
 
@@ -91,15 +98,19 @@ def _under(box: Box, face: Box) -> bool:
 
 
 def _search(grey: MatLike, cascade: str, neighbours: int) -> list[tuple[Box, int]]:
-    """What was found more often than `neighbours` times, and how often."""
+    """What was found more often than `neighbours` times, and how often; the surest first.
+
+    OpenCV's own order is that in which its threads were done.
+    """
     side = max(20, round(SMALLEST_FACE * max(grey.shape[:2])))
     boxes, counts = _cascade(cascade).detectMultiScale2(
         grey, scaleFactor=1.1, minNeighbors=neighbours, minSize=(side, side)
     )
-    return [
+    found = [
         (Box(*(int(value) for value in box)), int(count))
         for box, count in zip(boxes, counts, strict=True)
     ]
+    return sorted(found, key=lambda one: (-one[1], one[0]))
 
 
 @cache
