@@ -8,7 +8,7 @@ import pytest
 from tests.worker.storage import Picture, grey
 from worker.clips import SECONDS_MAX, Clip, check_clip, encode_clip
 from worker.engines.cpu.faces import find_faces
-from worker.engines.cpu.motion import animate
+from worker.engines.cpu.motion import PIXELS_MAX, animate
 from worker.stages import Stages, StoppedError
 
 
@@ -44,6 +44,15 @@ def test_odd_sides_are_made_even() -> None:
     photo = np.random.default_rng(1).integers(0, 255, (51, 77, 3)).astype(np.uint8)
 
     assert animate(photo, Stages(lambda _: None, Event())).frames[0].shape == (50, 76, 3)
+
+
+def test_a_large_photo_makes_a_clip_that_fits_into_memory(portrait: Picture) -> None:
+    large = np.asarray(cv2.resize(portrait, (1800, 1200)), np.uint8)
+
+    height, width = animate(large, Stages(lambda _: None, Event())).frames[0].shape[:2]
+
+    assert 0.98 * PIXELS_MAX < width * height <= PIXELS_MAX
+    assert width / height == pytest.approx(1.5, abs=0.01)
 
 
 def test_a_cancelled_attempt_stops_between_frames(portrait: Picture) -> None:

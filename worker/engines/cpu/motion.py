@@ -18,6 +18,7 @@ from worker.stages import Stages
 
 MOTION = "camera move"
 SECONDS, FRAMES_PER_SECOND = 4, 24
+PIXELS_MAX = 1280 * 720  # of a frame: all of them are in memory at once, 265 MB
 ZOOM = 0.08  # how much larger the last frame shows the picture
 NEAR_ZOOM = 0.03  # and what is near beyond that
 SWAY = 0.006  # of the width, to the side, of what is near
@@ -28,6 +29,7 @@ Plane = NDArray[np.float32]
 
 def animate(photo: Picture, stage: Stages) -> Clip:
     """A clip whose sides are even, as its format wants them."""
+    photo = _bounded(photo)
     photo = np.ascontiguousarray(photo[: photo.shape[0] // 2 * 2, : photo.shape[1] // 2 * 2])
     near, target = _nearness(photo)
     frames = []
@@ -35,6 +37,15 @@ def animate(photo: Picture, stage: Stages) -> Clip:
         stage.stop_if_asked()
         frames.append(_frame(photo, near, target, (1 - math.cos(math.pi * time)) / 2))
     return Clip(frames, FRAMES_PER_SECOND)
+
+
+def _bounded(photo: Picture) -> Picture:
+    height, width = photo.shape[:2]
+    scale = math.sqrt(PIXELS_MAX / (width * height))
+    if scale >= 1:
+        return photo
+    size = (int(width * scale), int(height * scale))
+    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _nearness(photo: Picture) -> tuple[Plane, tuple[float, float]]:
