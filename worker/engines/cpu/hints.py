@@ -79,7 +79,7 @@ def _grant(hints: Hints, light: Plane, boxes: list[Box], wish: Wish) -> None:
 
 
 def _hint_face(hints: Hints, light: Plane, box: Box) -> None:
-    core = ellipse(light, box, (0.5, 0.5), (0.36, 0.44)) < 1
+    core = places.core(light, box)
     if np.count_nonzero(core) < CORE_LEAST:
         return
     median = float(np.median(light[core]))

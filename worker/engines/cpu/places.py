@@ -54,6 +54,11 @@ def sky(light: Plane) -> Area:
     return np.asarray(np.isin(labels, touching_top), np.bool_)
 
 
+def core(light: Plane, box: Box) -> Area:
+    """The middle of a face: skin for certain."""
+    return np.asarray(ellipse(light, box, (0.5, 0.5), (0.36, 0.44)) < 1, np.bool_)
+
+
 def lips(light: Plane, box: Box, median: float) -> Area:
     mouth = ellipse(light, box, (0.5, 0.78), (0.19, 0.075)) < 1
     return np.asarray(mouth & (light < median - 0.05), np.bool_)
@@ -61,8 +66,7 @@ def lips(light: Plane, box: Box, median: float) -> Area:
 
 def hair(light: Plane, box: Box, median: float) -> Area:
     """What is darker than the face around its upper half."""
-    core = ellipse(light, box, (0.5, 0.5), (0.36, 0.44)) < 1
-    crown = (ellipse(light, box, (0.5, 0.3), (0.62, 0.62)) < 1) & ~core
+    crown = (ellipse(light, box, (0.5, 0.3), (0.62, 0.62)) < 1) & ~core(light, box)
     above = np.mgrid[: light.shape[0]][:, None] < box.top + 0.45 * box.height
     return np.asarray(crown & above & (light < median - DARKER_HAIR), np.bool_)
 
@@ -107,8 +111,8 @@ def _below(light: Plane, box: Box) -> Area:
 
 
 def _within(thing: Thing, light: Plane, box: Box) -> Area:
-    core = ellipse(light, box, (0.5, 0.5), (0.36, 0.44)) < 1
-    median = float(np.median(light[core])) if core.any() else 0.5
+    middle = core(light, box)
+    median = float(np.median(light[middle])) if middle.any() else 0.5
     if thing == "hair":
         found = hair(light, box, median)
     elif thing == "lips":
