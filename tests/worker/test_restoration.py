@@ -6,11 +6,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deploy.local.ageing import age
 from tests.worker.storage import Picture, grey
+from worker.engines.cpu import damage
 from worker.engines.cpu.colours import to_grey
 from worker.engines.cpu.damage import find_damage
 from worker.engines.cpu.faces import find_faces
 from worker.engines.cpu.noise import estimate_noise, soften_grain
-from worker.engines.cpu.repair import fill
+from worker.engines.cpu.repair import FLOW_RADIUS, fill
 from worker.engines.cpu.restoration import restore
 from worker.engines.cpu.tone import correct_colour, correct_monochrome
 from worker.engines.cpu.toning import measure_toning
@@ -114,6 +115,33 @@ def test_a_restored_face_is_the_same_face(portrait: Picture) -> None:
 
     alike = np.corrcoef(grey(portrait)[area].ravel(), grey(restored)[area].ravel())[0, 1]
     assert alike > 0.95
+
+
+def test_bare_paper_at_the_edge_is_a_torn_corner_but_all_around_it_is_a_border() -> None:
+    corner, border = np.zeros((2, 100, 100), np.bool_)
+    corner[:12, :12] = True
+    border[:] = True
+    border[8:-8, 8:-8] = False
+    nothing = np.zeros_like(corner)
+
+    assert np.array_equal(damage._pieces(corner, nothing, 1.0), corner)
+    assert not damage._pieces(border, nothing, 1.0).any()
+
+
+def test_a_small_lonely_speck_must_be_surer_than_a_scratch() -> None:
+    likely = np.zeros((60, 60), np.float32)
+    likely[10:13, 10:13] = likely[30, 5:45] = (damage.SEED + damage.SPECK_SEED) / 2
+
+    assert np.array_equal(np.argwhere(damage._sure(likely, 1.0))[:, 0], [30] * 40)
+
+
+def test_much_damage_is_filled_in_time_and_not_biharmonically(portrait: Picture) -> None:
+    mask = np.zeros(portrait.shape[:2], np.uint8)
+    mask[::8] = 255
+
+    filled = fill(portrait, mask, [], noise=0, seed=1)
+
+    assert np.array_equal(filled, cv2.inpaint(portrait, mask, FLOW_RADIUS, cv2.INPAINT_NS))
 
 
 def test_a_picture_that_is_all_lines_is_not_erased() -> None:
