@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,9 +182,9 @@ def _measure_cost(report: Report, rounds: int) -> None:
     )
 
 
-def _seconds(work: object, *of: object, **options: object) -> float:
+def _seconds(work: Callable[..., object], *of: object, **options: object) -> float:
     began = time.perf_counter()
-    work(*of, **options)  # type: ignore[operator]
+    work(*of, **options)
     return time.perf_counter() - began
 
 
@@ -207,7 +207,6 @@ MEMORY = """
 import resource, sys, cv2
 from worker.engines.cpu.colourization import colourize
 from worker.engines.cpu.restoration import restore
-from worker.engines.cpu.toning import measure_toning
 colourize(restore(cv2.imread(sys.argv[1]), seed=1))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -5,9 +5,7 @@ where it does not know, never loud where it is wrong. Lightness is faded, soften
 the way, because old photos are.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.training import export, photos
+from bench.training import photos, running
 from bench.training.networks import CHROMA_UNIT, ColourNetwork, parameters
 from bench.training.photos import Photo
 from bench.training.schedule import Schedule, tell
@@ -39,20 +37,6 @@ SETTLING_BATCHES = 40
 SMOOTHING = 0.02
 
 Plane = NDArray[np.float32]
-
-
-def main() -> None:
-    reading = argparse.ArgumentParser(description=__doc__)
-    reading.add_argument("--photos", type=Path, required=True, help="with a LICENSES.csv")
-    reading.add_argument("--weights", type=Path, required=True, help="the file to write")
-    reading.add_argument("--steps", type=int, default=3000)
-    reading.add_argument("--minutes", type=float, default=40)
-    reading.add_argument("--side", type=int, default=SIDE)
-    reading.add_argument("--threads", type=int, default=1)
-    asked = reading.parse_args()
-    torch.set_num_threads(asked.threads)
-    network = trained(asked.photos, Schedule(asked.steps, asked.minutes), side=asked.side)
-    export.write(network, asked.weights, (torch.zeros(1, 1, asked.side, asked.side),))
 
 
 def trained(folder: Path, schedule: Schedule, *, side: int = SIDE) -> ColourNetwork:
@@ -111,12 +95,7 @@ def _batches(taken: Sequence[Photo], side: int, *, seed: int) -> Iterator[tuple[
     dice = np.random.default_rng(seed)
     shares = np.array([SHARES.get(photo.set, 1.0) for photo in taken])
     shares /= shares.sum()
-    with ThreadPoolExecutor(1) as ahead:
-        waiting = ahead.submit(_batch, taken, shares, side, dice)
-        while True:
-            ready = waiting.result()
-            waiting = ahead.submit(_batch, taken, shares, side, dice)
-            yield ready
+    return running.ahead(lambda: _batch(taken, shares, side, dice))
 
 
 def _batch(
@@ -146,4 +125,4 @@ def _as_in_old_photos(light: Plane, dice: np.random.Generator) -> Plane:
 
 
 if __name__ == "__main__":
-    main()
+    running.run(__doc__, trained, SIDE)

@@ -28,10 +28,9 @@ class Photo:
     set: str
 
 
-def read(folder: Path, *, without: tuple[str, ...] = ()) -> tuple[list[Photo], list[Photo]]:
-    """The photos to learn from, and those held out; `without` names sets to leave aside."""
+def read(folder: Path) -> tuple[list[Photo], list[Photo]]:
+    """The photos to learn from, and those held out."""
     rows = [row for row in _rows(folder) if may_be_used(row["licence"])]
-    rows = [row for row in rows if row["set"] not in without]
     if len(rows) < HELD_OUT:
         raise SystemExit(f"{folder} has {len(rows)} photos that may be used: {HELD_OUT} are needed")
     taken = [Photo(_pixels(folder / row["file"]), row["set"]) for row in rows]

@@ -5,9 +5,7 @@ made of, brows, lips, hair, is where an error costs most, so a false alarm count
 clean prints, frames and captions are shown as well, with nothing to find.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from bench.training import export, photos
+from bench.training import photos, running
 from bench.training.networks import ScratchNetwork, parameters
 from bench.training.photos import Photo
 from bench.training.schedule import Schedule, tell
@@ -60,20 +58,6 @@ class Portrayed:
 
     pixels: Picture
     faces: Mask
-
-
-def main() -> None:
-    reading = argparse.ArgumentParser(description=__doc__)
-    reading.add_argument("--photos", type=Path, required=True, help="with a LICENSES.csv")
-    reading.add_argument("--weights", type=Path, required=True, help="the file to write")
-    reading.add_argument("--steps", type=int, default=3000)
-    reading.add_argument("--minutes", type=float, default=40)
-    reading.add_argument("--side", type=int, default=SIDE)
-    reading.add_argument("--threads", type=int, default=1)
-    asked = reading.parse_args()
-    torch.set_num_threads(asked.threads)
-    network = trained(asked.photos, Schedule(asked.steps, asked.minutes), side=asked.side)
-    export.write(network, asked.weights, (torch.zeros(1, 1, asked.side, asked.side),))
 
 
 def trained(folder: Path, schedule: Schedule, *, side: int = SIDE) -> ScratchNetwork:
@@ -122,11 +106,7 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Lightness, what is lost, and faces, each batch x 1 x side x side in 0..1, without end."""
     dice = np.random.default_rng(seed)
-    with ThreadPoolExecutor(1) as ahead:
-        waiting = ahead.submit(_batch, taken, side, dice)
-        while True:
-            ready, waiting = waiting.result(), ahead.submit(_batch, taken, side, dice)
-            yield ready
+    return running.ahead(lambda: _batch(taken, side, dice))
 
 
 def _batch(
@@ -182,4 +162,4 @@ def _cascade() -> cv2.CascadeClassifier:
 
 
 if __name__ == "__main__":
-    main()
+    running.run(__doc__, trained, SIDE)

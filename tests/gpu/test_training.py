@@ -39,8 +39,13 @@ def test_only_photos_whose_weights_may_be_given_away_are_learnt_from(folder: Pat
     learnt, held_out = photos.read(folder)
 
     assert (len(learnt), len(held_out)) == (38, 2)
+
+
+def test_too_few_photos_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "LICENSES.csv").write_text(f"file,set,licence,author\n1.png,some,{OTHERS},NASA\n")
+
     with pytest.raises(SystemExit, match="0 photos that may be used"):
-        photos.read(folder, without=("some",))
+        photos.read(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
