@@ -15,17 +15,13 @@ down_revision = "0010"
 LOCK_FIRST = """
     do $$
     declare
-        look constant text := 'select * into account from accounts where id = p_account_id;';
-        changed text;
+        look constant text := 'select * into account from accounts where id = p_account_id';
+        name regproc;
     begin
-        for changed in
-            select replace(definition, look, rtrim(look, ';') || ' for no key update;')
-            from pg_get_functiondef('place_hold'::regproc) definition
-            union all
-            select replace(definition, look, rtrim(look, ';') || ' for no key update;')
-            from pg_get_functiondef('place_holds'::regproc) definition
-        loop
-            execute changed;
+        foreach name in array array['place_hold', 'place_holds']::regproc[] loop
+            execute replace(
+                pg_get_functiondef(name), look || ';', look || ' for no key update;'
+            );
         end loop;
     end $$
 """
