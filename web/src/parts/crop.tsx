@@ -187,12 +187,12 @@ function useFinish(pictureId: string, source: Source) {
   };
 
   const split = async (quads: Schemas["Print"]["quad"][]) => {
-    const key = attemptKey();
     for (let looks = 1; ; looks += 1) {
       try {
         const { items } = await body(
           api.POST("/v1/photos/{photo_id}/split", {
-            params: { path: { photo_id: source.photoId }, header: key },
+            // Of its own each time: a key that was refused is refused again, ready or not.
+            params: { path: { photo_id: source.photoId }, header: attemptKey() },
             body: { quads },
           }),
         );
