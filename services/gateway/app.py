@@ -24,6 +24,8 @@ from services.gateway import (
     page,
     prints,
     purchases,
+    share_api,
+    share_page,
     web,
 )
 from services.gateway.edge import Edge
@@ -48,8 +50,9 @@ PUBLIC = (
     batches.router,
     events.router,
     purchases.router,
+    share_api.router,
 )
-UNLISTED = (login.router, hooks.router, page.router)
+UNLISTED = (login.router, hooks.router, page.router, share_page.router)
 
 
 def create_app() -> Edge:

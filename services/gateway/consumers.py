@@ -11,7 +11,7 @@ from faststream.rabbit import RabbitBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.catalog import EVENTS_HEARD
-from services.gateway import erasures, feed, handoffs, idempotency, nudges, sessions
+from services.gateway import erasures, feed, handoffs, idempotency, nudges, sessions, shares
 from services.gateway.settings import ConsumerSettings
 from services.kit import bus, consuming, failpoints, inbox, together
 from services.kit.db import Connection, create_engine
@@ -63,6 +63,7 @@ async def sweep(engine: AsyncEngine) -> None:
         idempotency.forget_old,
         sessions.forget_old,
         handoffs.forget_old,
+        shares.forget_old,
         erasures.forget_old,
         inbox.forget_old,
     ):

@@ -170,3 +170,13 @@ class NothingToSplit(Problem):
 
     def __init__(self) -> None:
         super().__init__("We found no second print here. Mark them yourself, and send `quads`.")
+
+
+class NothingToShare(Problem):
+    """The job has no picture, or none yet."""
+
+    status = 409
+    title = "There is nothing to share yet"
+
+    def __init__(self) -> None:
+        super().__init__("Only a finished picture can be shared.")

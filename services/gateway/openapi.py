@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from services.gateway import print_schemas, purchase_schemas, schemas
+from services.gateway import print_schemas, purchase_schemas, schemas, share_schemas
 
 TITLE = "Rekindle"
 VERSION = "1"
@@ -32,6 +32,7 @@ REQUESTS = (
     schemas.BatchRequest,
     purchase_schemas.CheckoutRequest,
     purchase_schemas.PortalRequest,
+    share_schemas.ShareRequest,
 )
 DOCUMENTED = (*REQUESTS, schemas.Problem, schemas.FeedEvent)
 REPLACED = ("HTTPValidationError", "ValidationError")

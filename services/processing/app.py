@@ -11,7 +11,8 @@ from services.kit.http import create_service
 from services.kit.settings import load
 from services.kit.storage import open_storage
 from services.kit.telemetry import configure_logs
-from services.processing import api, batch_api, outline_api, webhooks
+from services.processing import api, batch_api, copy_api, outline_api, webhooks
+from services.processing.copying import MADE_WITHIN_S, Copier
 from services.processing.holds import Holds
 from services.processing.outlining import ANSWERED_WITHIN_S, Outliner
 from services.processing.sandbox import Sandbox
@@ -41,7 +42,10 @@ def create_app() -> FastAPI:
         async with open_storage(settings) as storage:
             sandbox = Sandbox(workers=settings.outline_workers, timeout_s=ANSWERED_WITHIN_S)
             app.state.storage, app.state.outliner = storage, Outliner(storage, sandbox)
-            with closing(sandbox):
+            # Of its own: many strangers who look must not keep an owner from marking a print.
+            copies = Sandbox(workers=1, timeout_s=MADE_WITHIN_S)
+            app.state.copier = Copier(engine, storage, copies)
+            with closing(sandbox), closing(copies):
                 yield
         await holds.close()
 
@@ -49,7 +53,13 @@ def create_app() -> FastAPI:
         "processing",
         version=settings.rekindle_version,
         engine=engine,
-        routers=(api.router, batch_api.router, outline_api.router, webhooks.router),
+        routers=(
+            api.router,
+            batch_api.router,
+            copy_api.router,
+            outline_api.router,
+            webhooks.router,
+        ),
         internal_secrets=settings.internal_secrets.get_secret_value().split(","),
         lifespan=life,
     )

@@ -14,7 +14,7 @@ import PIL
 import pillow_heif
 from PIL import features
 
-from services.processing import checking, imaging, proposing, walls
+from services.processing import checking, copies, imaging, proposing, walls
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,11 @@ def propose(source: str) -> proposing.Proposal:
 
 def check(path: str, **expected: Any) -> checking.Result:
     return checking.check(Path(path), **expected)
+
+
+def copy(name: copies.Name, **places: str) -> copies.Copied:
+    paths: dict[str, Any] = {role: Path(place) for role, place in places.items()}
+    return copies.copy(name, **paths)
 
 
 def look() -> Seen:
@@ -71,5 +76,6 @@ TASKS: dict[str, Callable[..., Any]] = {
     "prepare": prepare,
     "propose": propose,
     "check": check,
+    "copy": copy,
     "look": look,
 }

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.message import Event
-from services.gateway import consumers, erasures, visitors
+from services.gateway import consumers, erasures, shares, visitors
 from tests.gateway.conftest import OpenDoor
 from tests.gateway.doors import Door, person
 from tests.gateway.test_events import completed, consuming, say
@@ -17,7 +17,7 @@ from tests.gateway.test_feed import append
 from tests.gateway.test_visitors import session_of
 
 WITHIN_S = 10
-TRACES = ("accounts", "sessions", "feeds", "user_events", "idempotency", "handoffs")
+TRACES = ("accounts", "sessions", "feeds", "user_events", "idempotency", "handoffs", "shares")
 
 
 async def rows(engine: AsyncEngine, query: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -44,6 +44,9 @@ async def test_everything_goes_in_one_go_and_everybody_is_told(
         await visitor.post("/v1/handoffs")
         async with engine.begin() as connection:
             await append(connection, account_id)
+            await shares.share(
+                connection, account_id=account_id, job_id=uuid4(), days=1, secret="any"
+            )
 
         answer = await visitor.delete("/v1/me", params={"confirm": str(account_id)})
         again = await visitor.delete("/v1/me", params={"confirm": str(account_id)})

@@ -20,7 +20,7 @@ OWN = {
     ("/v1/events", "get"),
     ("/v1/jobs/quote", "post"),
 }
-OWN_TAGS = {"handoffs"}
+OWN_TAGS = {"handoffs", "shares"}
 ELSEWHERE = {("/v1/photos/{photo_id}/outline", "post"): ("/v1/outlines", "post")}
 """What the public asks of a photo, and processing is asked of a picture."""
 

@@ -80,6 +80,33 @@ test("a photo goes from file to saved result, by keyboard alone where it counts"
   await page.getByText("Set aside for a photo").waitFor();
 });
 
+test("a stranger sees what is shared until it is ended", async () => {
+  await page.goto(`${GATEWAY}/album`);
+  await page.getByRole("link", { name: /print\.jpg/ }).click();
+  await page.getByRole("button", { name: "Share", exact: true }).press("Enter");
+  await page.getByRole("radio", { name: "7 days" }).check();
+  await page.getByRole("button", { name: "Make the address" }).press("Enter");
+  const address = await page.getByLabel("The address").inputValue();
+
+  const stranger = await browse({ profile: profile() });
+  const { page: theirs, troubles: seen } = await open(stranger);
+  await theirs.goto(address);
+  await theirs.getByRole("heading", { name: "An old photo, brought back" }).waitFor();
+  await theirs.getByRole("img", { name: "After" }).evaluate((image: HTMLImageElement) => image.decode());
+  const line = theirs.getByRole("slider");
+  await line.press("ArrowRight");
+  assert.equal(await line.inputValue(), "51");
+  await accessible(theirs);
+  assert.deepEqual(seen, []);
+
+  await page.getByRole("button", { name: "Stop sharing" }).press("Enter");
+  await page.getByText("It is not shared any more.").waitFor();
+  await theirs.reload();
+  await theirs.getByText("This photo is not shared any more.").waitFor();
+  await accessible(theirs);
+  await stranger.close();
+});
+
 test("a result that does not look like them brings the credits back", async () => {
   await page.goto(`${GATEWAY}/album`);
   await page.getByRole("link", { name: /print\.jpg/ }).click();

@@ -116,6 +116,21 @@ test("a job at work, and its result", async () => {
   await seen("unlike");
 });
 
+test("what is shared, for its owner and for a stranger", async () => {
+  await page.getByRole("button", { name: "Close" }).click();
+  await page.getByRole("button", { name: "Share", exact: true }).click();
+  await page.getByRole("button", { name: "Make the address" }).waitFor();
+  await seen("share-new");
+  await page.getByRole("button", { name: "Make the address" }).click();
+  const address = await page.getByLabel("The address").inputValue();
+  await seen("share");
+  await page.goto(address);
+  await page.getByRole("img", { name: "After" }).evaluate((image: HTMLImageElement) => image.decode());
+  await seen("shared");
+  await page.goto(`${GATEWAY}/s/${"A".repeat(32)}`);
+  await seen("shared-unknown");
+});
+
 test("the album, and a page that is not there", async () => {
   await page.goto(`${GATEWAY}/album`);
   await page.getByText("Finished").waitFor();

@@ -8,6 +8,7 @@ import { useWords } from "@/words";
 import { Button, ButtonLink } from "./button";
 import { Compare } from "./compare";
 import { Icon } from "./icons";
+import { Share } from "./share";
 import { Heading, Notice, Trouble } from "./sheet";
 import { Unlike } from "./unlike";
 import { Refused } from "@/api/client";
@@ -38,6 +39,7 @@ export function Result({ job, photo }: { job: Job; photo: Photo | undefined }) {
       )}
       <div className="mt-3 flex flex-wrap items-center justify-center gap-3">
         <Save job={job} filename={photo?.filename ?? "photo"} />
+        <Share jobId={job.id} />
         <ButtonLink href="/" look="quiet">
           {words("job.another")}
         </ButtonLink>
