@@ -40,6 +40,7 @@ KEPT = [
 ]
 
 PhotoState = Literal["begun", "accepted", "ready", "rejected"]
+PhotoSearch = Annotated[str | None, Query(max_length=100)]
 
 
 @router.get("/me", tags=["account"])
@@ -131,9 +132,10 @@ async def list_photos(
     limit: PageLimit = 20,
     cursor: PageCursor = None,
     state: PhotoState | None = None,
+    search: PhotoSearch = None,
 ) -> Response:
-    """The account's photos, newest first."""
-    query = {"limit": limit, "cursor": cursor, "state": state}
+    """The account's photos, newest first; all, or those whose caption or name contains `search`."""
+    query = {"limit": limit, "cursor": cursor, "state": state, "search": search}
     account_id = visitor.account_id
     answer = await ask(gateway.uploads, "GET", "/v1/photos", account_id=account_id, query=query)
     return page_read_back(request, answer)
@@ -151,6 +153,21 @@ async def read_photo(
     """One photo."""
     path, account_id = f"/v1/photos/{photo_id}", visitor.account_id
     return read_back(request, await ask(gateway.uploads, "GET", path, account_id=account_id))
+
+
+@router.put(
+    "/photos/{photo_id}/caption",
+    response_model=schemas.Photo,
+    openapi_extra=takes(schemas.SetCaption),
+    tags=["photos"],
+)
+async def set_caption(
+    photo_id: UUID, request: Request, visitor: Writer, gateway: Gateway
+) -> Response:
+    """Write a caption: it is searched in the album, and part of the name of what is saved."""
+    path, body = f"/v1/photos/{photo_id}/caption", await request.body()
+    account_id = visitor.account_id
+    return passed_back(await ask(gateway.uploads, "PUT", path, account_id=account_id, body=body))
 
 
 @router.delete("/photos/{photo_id}", status_code=204, openapi_extra=BY_PHONE_TOO, tags=["photos"])

@@ -32,6 +32,7 @@ router = APIRouter(
 )
 
 ROUTE = "POST /v1/jobs"
+BINARY = {"type": "string", "format": "binary"}
 
 
 @router.get("/kinds", response_model=schemas.Kinds, openapi_extra=ANYBODY, dependencies=[ANYONE])
@@ -112,6 +113,17 @@ async def read_job(request: Request, job_id: UUID, visitor: Reader, gateway: Gat
     """One job, with its result once it is completed."""
     path, account_id = f"/v1/jobs/{job_id}", visitor.account_id
     return read_back(request, await ask(gateway.processing, "GET", path, account_id=account_id))
+
+
+@router.get(
+    "/jobs/{job_id}/jpeg",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {"schema": BINARY}}}},
+)
+async def read_jpeg(job_id: UUID, visitor: Reader, gateway: Gateway) -> Response:
+    """The result as a JPEG of its full size, made now. What the job itself names is a PNG."""
+    path, account_id = f"/v1/jobs/{job_id}/copies/jpeg", visitor.account_id
+    return passed_back(await ask(gateway.processing, "GET", path, account_id=account_id))
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=202, response_model=schemas.Job)

@@ -30,6 +30,7 @@ REQUESTS = (
     schemas.QuoteRequest,
     schemas.RejectResult,
     schemas.BatchRequest,
+    schemas.SetCaption,
     purchase_schemas.CheckoutRequest,
     purchase_schemas.PortalRequest,
     share_schemas.ShareRequest,

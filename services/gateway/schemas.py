@@ -70,6 +70,7 @@ class Photo(BaseModel):
     id: UUID
     state: Literal["begun", "accepted", "ready", "rejected", "deleted"]
     filename: str
+    caption: Annotated[str | None, Field(description="What its owner wrote about it.")]
     size: int | None
     media_type: str | None
     width: int | None
@@ -86,6 +87,14 @@ class Photo(BaseModel):
     created_at: datetime
     updated_at: datetime
     version: int
+
+
+class SetCaption(BaseModel):
+    """What to write about a photo; null takes it away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    caption: Annotated[str, Field(max_length=200)] | None
 
 
 class FormUpload(BaseModel):

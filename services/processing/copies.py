@@ -1,6 +1,8 @@
-"""Copies of a pair, before and after, for people without an account. Runs in a child process.
+"""Copies of a pair, before and after. Runs in a child process.
 
-They are JPEGs of bounded size that carry pixels and nothing else: no date, no place, no caption.
+Those for people without an account (`before`, `after`, `card`) are JPEGs of bounded size; the one
+for its owner (`jpeg`) has the size of the result. They carry pixels and nothing else: no date, no
+place, no caption. What is written into results about their origin belongs into `jpeg` too.
 """
 
 from dataclasses import dataclass
@@ -11,11 +13,11 @@ from PIL import Image, ImageOps
 
 from services.processing.checking import ASPECT_TOLERANCE
 
-Name = Literal["before", "after", "card"]
+Name = Literal["before", "after", "card", "jpeg"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
 SIDE_MAX = 1600
-QUALITY = 86
+QUALITY, QUALITY_TO_KEEP = 86, 95
 CARD = (1200, 630)
 """What those who show a link make room for: https://ogp.me, 1.91 to 1."""
 CARD_MARGIN = 24
@@ -36,6 +38,9 @@ class Copied:
 def copy(name: Name, *, before: Path, after: Path, target: Path) -> Copied:
     """Write one copy to `target`. The one of before has the very size of the one of after."""
     restored = _opened(after, "PNG", SIDE_MAX)
+    if name == "jpeg":
+        restored.save(target, "JPEG", quality=QUALITY_TO_KEEP, subsampling=0, optimize=True)
+        return Copied(*restored.size)
     restored.thumbnail((SIDE_MAX, SIDE_MAX), _RESAMPLING)
     picture = restored
     if name != "after":

@@ -17,14 +17,13 @@ MADE_WITHIN_S = 10.0
 RETRY_AFTER_S = 2
 PICTURE_BYTES_MAX = 100 * 1024 * 1024
 
-# A photo that was deleted is not shown any more, whatever was made of it.
 _PAIR = sa.text(
     """
-    select photo.master_key, jobs.result_key from jobs
-    join preparations photo on photo.photo_id = jobs.photo_ids[1]
+    select photo.master_key as before, jobs.result_key as after from jobs
+    left join preparations photo
+        on photo.photo_id = jobs.photo_ids[1] and photo.state <> 'deleted'
     where jobs.id = :job_id and jobs.account_id = :account_id and jobs.state = 'COMPLETED'
-        and jobs.result_key <> '' and photo.master_key is not null
-        and photo.state <> 'deleted'
+        and jobs.result_key <> ''
     """
 )
 
@@ -44,7 +43,8 @@ class Copier:
         async with self._engine.connect() as connection:
             asked = {"job_id": job_id, "account_id": account_id}
             pair = (await connection.execute(_PAIR, asked)).one_or_none()
-        if pair is None:
+        # Strangers see nothing of a photo that was deleted; its owner may keep what was made of it.
+        if pair is None or (pair.before is None and name != "jpeg"):
             raise NotFound
         if (
             self._waiting.total() >= WAITING_MAX
@@ -54,21 +54,20 @@ class Copier:
         self._waiting[account_id] += 1
         try:
             async with asyncio.timeout(MADE_WITHIN_S):
-                return await self._make(name, before=pair.master_key, after=pair.result_key)
+                return await self._make(name, before=pair.before, after=pair.after)
         except (TimeoutError, Crashed, TaskFailed):
             raise _busy() from None
         finally:
             self._waiting[account_id] -= 1
             self._waiting = +self._waiting
 
-    async def _make(self, name: str, *, before: str, after: str) -> bytes:
+    async def _make(self, name: str, *, before: str | None, after: str) -> bytes:
         with task_folder() as folder:
             places = {each: folder / each for each in ("before", "after", "target")}
             try:
-                await asyncio.gather(
-                    self._download(before, places["before"]),
-                    self._download(after, places["after"]),
-                )
+                await self._download(after, places["after"])
+                if before and name in ("before", "card"):
+                    await self._download(before, places["before"])
             except (NoSuchObject, ObjectTooLarge):
                 raise NotFound from None
             told = {each: str(place) for each, place in places.items()}

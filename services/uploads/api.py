@@ -17,9 +17,10 @@ from services.uploads import addresses, arrivals, photos, removal
 from services.uploads.arrivals import Inspector
 from services.uploads.corners import GivenQuad
 from services.uploads.models import State
-from services.uploads.photos import FILENAME_LENGTH_MAX
+from services.uploads.photos import CAPTION_LENGTH_MAX, FILENAME_LENGTH_MAX
 
 PAGE_MAX, PAGE_DEFAULT = 100, 20
+SEARCH_LENGTH_MAX = 100
 LINK_EXPIRES_S = 5 * 60
 
 router = APIRouter(prefix="/v1/photos", tags=["photos"])
@@ -34,6 +35,12 @@ class NewPhoto(BaseModel):
 
 class Completion(BaseModel):
     quad: GivenQuad | None = None
+
+
+class Caption(BaseModel):
+    """What to write about a photo; null takes it away."""
+
+    caption: Annotated[str, Field(max_length=CAPTION_LENGTH_MAX)] | None
 
 
 class FormUpload(BaseModel):
@@ -73,6 +80,7 @@ class Photo(BaseModel):
     id: UUID
     state: Literal["begun", "accepted", "ready", "rejected", "deleted"]
     filename: str
+    caption: str | None
     size: int | None
     media_type: str | None
     width: int | None
@@ -182,14 +190,16 @@ async def list_photos(
     state: Literal["begun", "accepted", "ready", "rejected"] | None = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
+    search: Annotated[str | None, Query(max_length=SEARCH_LENGTH_MAX)] = None,
 ) -> PhotoPage:
-    """The account's photos, newest first."""
+    """The account's photos, newest first; all, or those whose caption or name contains words."""
     found = await photos.page(
         connection,
         account_id=account_id,
         state=State(state) if state else None,
         before=_read_cursor(cursor) if cursor else None,
         limit=limit + 1,
+        search=search,
     )
     items = [shown(photo, storage) for photo in found[:limit]]
     more = len(found) > limit
@@ -202,6 +212,21 @@ async def show_photo(
 ) -> Photo:
     """One photo; its links work for five minutes."""
     photo = await photos.find(connection, account_id=account_id, photo_id=photo_id)
+    return shown(photo, storage)
+
+
+@router.put("/{photo_id}/caption")
+async def set_caption(
+    photo_id: UUID,
+    wanted: Caption,
+    connection: Transaction,
+    account_id: AccountOfCaller,
+    storage: Bucket,
+) -> Photo:
+    """Write a caption."""
+    photo = await photos.describe(
+        connection, account_id=account_id, photo_id=photo_id, caption=wanted.caption
+    )
     return shown(photo, storage)
 
 
@@ -238,6 +263,7 @@ def shown(photo: photos.Photo, storage: Storage) -> Photo:
         id=photo.id,
         state=photo.state.value,
         filename=photo.filename,
+        caption=photo.caption,
         size=photo.size_bytes,
         media_type=photo.media_type,
         width=photo.width,

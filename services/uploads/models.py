@@ -26,6 +26,7 @@ photos = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("caption", sa.Text),
     sa.Column("size_announced", sa.BigInteger, nullable=False),
     sa.Column("sha256_announced", sa.Text),
     sa.Column("in_parts", sa.Boolean, nullable=False),

@@ -35,6 +35,7 @@ LATE_WRITES_END_AFTER = timedelta(minutes=20)
 
 ORIGINALS = "originals/"
 FILENAME_LENGTH_MAX = 255
+CAPTION_LENGTH_MAX = 200
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 REVERSING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They make a name read backwards, so that it hides how it ends."""
@@ -49,6 +50,7 @@ class Photo:
     state: State
     version: int
     filename: str
+    caption: str | None
     size_announced: int
     sha256_announced: str | None
     in_parts: bool
@@ -138,8 +140,12 @@ async def page(
     state: State | None,
     before: UUID | None,
     limit: int,
+    search: str | None = None,
 ) -> list[Photo]:
-    """The photos of an account, newest first, from after `before` on."""
+    """The photos of an account, newest first, from after `before` on.
+
+    `search` leaves those whose caption or name contains these characters, in either case.
+    """
     query = (
         sa.select(*COLUMNS)
         .where(photos.c.account_id == account_id, photos.c.state != State.DELETED)
@@ -148,6 +154,12 @@ async def page(
     )
     if state:
         query = query.where(photos.c.state == state)
+    if search:
+        contains = (
+            column.icontains(search, autoescape=True)
+            for column in (photos.c.caption, photos.c.filename)
+        )
+        query = query.where(sa.or_(*contains))
     if before:
         query = query.where(photos.c.id < before)
     return [photo_of(row) for row in await connection.execute(query)]
@@ -232,6 +244,19 @@ async def reject(
     return photo
 
 
+async def describe(
+    connection: Connection, *, account_id: UUID, photo_id: UUID, caption: str | None
+) -> Photo:
+    """Write, or take away, the caption of a photo that is this account's and not deleted."""
+    await find(connection, account_id=account_id, photo_id=photo_id)
+    written = (caption and _visible(caption)) or None
+    states = set(State) - {State.DELETED}
+    photo = await change(connection, photo_id, states, caption=written)
+    if photo is None:
+        raise NotFound
+    return photo
+
+
 async def delete(connection: Connection, photo_id: UUID) -> Photo | None:
     """Nothing of the photo may stay, its name neither; None if it is deleted already."""
     return await _delete(connection, photo_id, set(State) - {State.DELETED}, abandoned=False)
@@ -251,6 +276,7 @@ async def _delete(
         states,
         state=State.DELETED,
         filename="",
+        caption=None,
         sha256_announced=None,
         problem=None,
         blurhash=None,
@@ -304,12 +330,16 @@ def in_(time: timedelta) -> sa.ColumnElement[datetime]:
 
 def clean(filename: str) -> str:
     """The name as the uploader sees it, without characters that are not to be seen."""
+    return _visible(filename)[:FILENAME_LENGTH_MAX] or "photo"
+
+
+def _visible(text: str) -> str:
     shown = "".join(
         character
-        for character in filename
+        for character in text
         if unicodedata.category(character) not in UNPRINTABLE and character not in REVERSING
     )
-    return shown.strip()[:FILENAME_LENGTH_MAX] or "photo"
+    return shown.strip()
 
 
 def photo_of(row: sa.Row[Any]) -> Photo:

@@ -73,6 +73,13 @@ def test_a_large_result_is_made_smaller_and_the_card_shows_both(tmp_path: Path) 
     assert is_like(card.getpixel((width // 2, height // 2)), copies.PAPER)
 
 
+def test_what_its_owner_saves_has_the_size_of_the_result(tmp_path: Path) -> None:
+    after, target = result(tmp_path, (2400, 1800)), tmp_path / "target"
+    copies.copy("jpeg", before=tmp_path / "none", after=after, target=target)
+
+    assert opened(target.read_bytes()).size == (2400, 1800)
+
+
 def test_an_original_of_another_shape_shows_whole_on_paper(tmp_path: Path) -> None:
     before, after = master(tmp_path, (1000, 2000)), result(tmp_path, (960, 720))
     copies.copy("before", before=before, after=after, target=tmp_path / "target")
@@ -113,9 +120,11 @@ async def test_the_owners_gateway_gets_copies_and_nobody_elses(
         gone = preparations.update().where(preparations.c.photo_id == photo_id)
         await connection.execute(gone.values(state="deleted"))
     deleted = await client_of(account_id).get(f"{path}/after")
+    kept = await client_of(account_id).get(f"{path}/jpeg")
 
-    assert [answer.status_code for answer in mine] == [200, 200, 200]
-    assert [opened(answer.content).size for answer in mine] == [(960, 720), (960, 720), copies.CARD]
+    sizes = [(960, 720), (960, 720), copies.CARD, (960, 720)]
+    assert [answer.status_code for answer in (*mine, kept)] == [200] * 5
+    assert [opened(answer.content).size for answer in mine] == sizes
     assert (theirs.status_code, unknown.status_code, deleted.status_code) == (404, 422, 404)
 
 
