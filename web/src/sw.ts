@@ -1,7 +1,10 @@
 /// <reference lib="webworker" />
-/** The shell of the app, there without a network. Everything else goes to the network as always. */
+/** The shell of the app, there without a network, and photos that other apps share. Everything else
+ * goes to the network as always. */
 
 import { Serwist, type PrecacheEntry } from "serwist";
+
+import { SHARED_TO, takeShared } from "./photos/shared";
 
 // Written in by scripts/service-worker.mjs: what `next build` made, with its hashes.
 declare const self: ServiceWorkerGlobalScope & { __SW_MANIFEST: PrecacheEntry[] };
@@ -16,4 +19,10 @@ const serwist = new Serwist({
   clientsClaim: true,
 });
 
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.method === "POST" && new URL(request.url).pathname === SHARED_TO) {
+    event.respondWith(takeShared(request));
+  }
+});
 serwist.addEventListeners();

@@ -1,7 +1,7 @@
 /** From a file to a saved, restored photo; and what becomes of files that are none. */
 
 import assert from "node:assert/strict";
-import { stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 
@@ -27,6 +27,17 @@ async function add(name: string): Promise<void> {
   await page.getByLabel("Choose photos").setInputFiles(files(name));
   await page.waitForURL("**/crop?*");
   await page.getByText(/We marked|not sure/).waitFor();
+}
+
+/** What a press saves: how it is called but for the day, and its first bytes. */
+async function savedBy(button: string): Promise<string> {
+  const saving = page.waitForEvent("download");
+  await page.getByRole("button", { name: button }).press("Enter");
+  const saved = await saving;
+  const [, title, ending] = /^(.+) \d{4}-\d\d-\d\d\.(\w+)$/.exec(saved.suggestedFilename()) ?? [];
+  const bytes = await readFile(await saved.path());
+  assert.ok(bytes.length > 10_000);
+  return `${title} ${ending} ${bytes.subarray(0, 2).toString("hex")}`;
 }
 
 async function across(name: string): Promise<number> {
@@ -67,11 +78,12 @@ test("a photo goes from file to saved result, by keyboard alone where it counts"
   await page.getByRole("button", { name: "Closer" }).press("Enter");
   await page.getByRole("button", { name: "Further away" }).press("Enter");
 
-  const saving = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Save the photo" }).press("Enter");
-  const saved = await saving;
-  assert.match(saved.suggestedFilename(), /^print restore\.(jpg|png)$/);
-  assert.ok((await stat(await saved.path())).size > 10_000);
+  await page.getByRole("button", { name: "Write what it shows" }).press("Enter");
+  await page.getByLabel("What does it show?").fill("Emma by the lake");
+  await page.keyboard.press("Enter");
+  await page.getByText("Emma by the lake").waitFor();
+  assert.equal(await savedBy("Save the photo"), "Emma by the lake jpg ffd8");
+  assert.equal(await savedBy("as PNG"), "Emma by the lake png 8950");
 
   await page.goto(`${GATEWAY}/album`);
   await page.getByText("Finished").waitFor();
@@ -82,7 +94,7 @@ test("a photo goes from file to saved result, by keyboard alone where it counts"
 
 test("a stranger sees what is shared until it is ended", async () => {
   await page.goto(`${GATEWAY}/album`);
-  await page.getByRole("link", { name: /print\.jpg/ }).click();
+  await page.getByRole("link", { name: /Emma by the lake/ }).click();
   await page.getByRole("button", { name: "Share", exact: true }).press("Enter");
   await page.getByRole("radio", { name: "7 days" }).check();
   await page.getByRole("button", { name: "Make the address" }).press("Enter");
@@ -109,7 +121,7 @@ test("a stranger sees what is shared until it is ended", async () => {
 
 test("a result that does not look like them brings the credits back", async () => {
   await page.goto(`${GATEWAY}/album`);
-  await page.getByRole("link", { name: /print\.jpg/ }).click();
+  await page.getByRole("link", { name: /Emma by the lake/ }).click();
   await page.getByRole("button", { name: "Doesn’t look like them" }).click();
   await accessible(page);
   await page.getByRole("button", { name: "Get the credits back" }).click();
@@ -131,6 +143,39 @@ test("a job that is cancelled costs nothing", async () => {
   await page.getByText("It cost nothing").waitFor();
   await page.goto(`${GATEWAY}/account`);
   await page.getByText("Came back: nothing was delivered").waitFor();
+});
+
+test("several photos are found, saved in one file, deleted and taken back", async () => {
+  await page.goto(`${GATEWAY}/album`);
+  await page.getByRole("link", { name: /page\.jpg/ }).waitFor();
+  await page.getByLabel("Search in captions").fill("EMMA");
+  await page.getByRole("link", { name: /page\.jpg/ }).waitFor({ state: "detached" });
+  await page.getByLabel("Search in captions").fill("");
+  await page.getByRole("link", { name: /page\.jpg/ }).waitFor();
+
+  await page.getByRole("button", { name: "Pick several" }).press("Enter");
+  for (const name of [/Emma/, /page\.jpg/]) {
+    await page.getByRole("checkbox", { name }).press("Space");
+  }
+  await page.getByText("2 photos picked").waitFor();
+  await accessible(page);
+  assert.equal(await savedBy("Save one result"), "Rekindle zip 504b");
+
+  await page.getByRole("button", { name: "Delete" }).press("Enter");
+  await page.getByText("2 photos deleted").waitFor();
+  await page.getByText("Nothing here yet.").waitFor({ state: "detached" });
+  assert.equal(await page.getByRole("link", { name: /Emma|page\.jpg/ }).count(), 0);
+  await accessible(page);
+  await page.getByRole("button", { name: "Undo" }).press("Enter");
+  await page.getByRole("link", { name: /Emma/ }).waitFor();
+
+  await page.getByRole("button", { name: "Pick several" }).press("Enter");
+  for (const name of [/Emma/, /page\.jpg/]) {
+    await page.getByRole("checkbox", { name }).press("Space");
+  }
+  await page.getByRole("link", { name: "Restore these" }).press("Enter");
+  await page.getByRole("heading", { name: "these 2 photos" }).waitFor();
+  await page.getByText("4 credits", { exact: true }).or(page.getByText("8 credits")).first().waitFor();
 });
 
 test("a HEIC goes up as it is, and is shown when it is prepared", async () => {

@@ -135,6 +135,9 @@ test("the album, and a page that is not there", async () => {
   await page.goto(`${GATEWAY}/album`);
   await page.getByText("Finished").waitFor();
   await seen("album");
+  await page.getByRole("button", { name: "Pick several" }).click();
+  await page.getByRole("checkbox").first().check();
+  await seen("album-pick");
   await page.goto(`${GATEWAY}/job?id=00000000-0000-7000-8000-000000000000`);
   await page.getByText("This is not here any more.").waitFor();
   await seen("job-gone");

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 
-import { browse, GATEWAY, needed, open, profile } from "./browser.ts";
+import type { Page } from "playwright-core";
+
+import { browse, files, GATEWAY, needed, open, profile } from "./browser.ts";
 
 const FIRST_BYTES_MAX = 180 * 1024;
 const KEPT_BYTES_MAX = 1024 * 1024;
@@ -53,6 +55,13 @@ test("the shell is kept, is small, and can be installed; nobody else is asked fo
   const { errors } = await devtools.send("Page.getAppManifest");
   t.diagnostic(`${Math.round(kept.bytes / 1024)} KB kept in ${kept.paths.length} files`);
 
+  await shared(page, "print.jpg");
+  await page.waitForURL("**/crop?picture=*");
+  await page.getByRole("button", { name: "Upper left corner" }).waitFor();
+  await shared(page, "second.jpg", "words.txt");
+  await page.getByText("Some of what was shared is no photo").waitFor();
+  await page.getByText("second.jpg").first().waitFor();
+
   assert.deepEqual(installabilityErrors, []);
   assert.deepEqual(errors, []);
   assert.ok(kept.bytes > 100_000 && kept.bytes <= KEPT_BYTES_MAX, `${kept.bytes} bytes`);
@@ -65,3 +74,28 @@ test("the shell is kept, is small, and can be installed; nobody else is asked fo
     [],
   );
 });
+
+/** Give the app files as the sheet of a phone does: by the form that its manifest names. */
+async function shared(page: Page, ...names: string[]): Promise<void> {
+  await page.evaluate(async () => {
+    const { href } = document.querySelector<HTMLLinkElement>("link[rel=manifest]") ?? { href: "" };
+    const { share_target: target } = (await (await fetch(href)).json()) as { share_target: Target };
+    const form = document.createElement("form");
+    Object.assign(form, target);
+    const input = document.createElement("input");
+    Object.assign(input, { type: "file", multiple: true, name: target.params.files[0].name, id: "given" });
+    form.append(input);
+    document.body.append(form);
+  });
+  await page.locator("#given").setInputFiles(names.map(files));
+  await page.evaluate(() => {
+    document.querySelector<HTMLInputElement>("#given")?.form?.submit();
+  });
+}
+
+interface Target {
+  action: string;
+  method: string;
+  enctype: string;
+  params: { files: [{ name: string }] };
+}

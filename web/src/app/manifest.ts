@@ -1,5 +1,8 @@
 import type { MetadataRoute } from "next";
 
+import { ACCEPTED } from "@/photos/pictures";
+import { SHARED_FIELD, SHARED_TO } from "@/photos/shared";
+
 export const dynamic = "force-static";
 
 export default function manifest(): MetadataRoute.Manifest {
@@ -19,6 +22,12 @@ export default function manifest(): MetadataRoute.Manifest {
       { src: "/icon-maskable-512.png", sizes: "512x512", type: "image/png", purpose: "maskable" },
       { src: "/icon.svg", sizes: "any", type: "image/svg+xml" },
     ],
+    share_target: {
+      action: SHARED_TO,
+      method: "POST",
+      enctype: "multipart/form-data",
+      params: { files: [{ name: SHARED_FIELD, accept: ACCEPTED.split(",") }] },
+    },
     shortcuts: [
       { name: "Take a picture", url: "/camera" },
       { name: "Album", url: "/album" },

@@ -1,27 +1,23 @@
 "use client";
 
-/** Photos by month, each leading to its result, or to what can be done with it. */
+/** Photos by month, each leading to its result, or to what can be done with it, or several at once. */
 
 import Link from "next/link";
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useId, useState } from "react";
 
-import { api, body, type Job, type Photo } from "@/api/client";
+import type { Job, Photo } from "@/api/client";
 import { useRemote } from "@/api/remote";
 import { signInAddress, useSession } from "@/api/session";
+import { useDeleting } from "@/photos/deleting";
 import { useWords, type Words } from "@/words";
 
 import { Button, ButtonLink, LeaveLink } from "./button";
+import { Picked } from "./picked";
 import { Rows } from "./rows";
+import { loadShelf, PAGES_MAX, type Shelf } from "./shelf";
 import { Heading, Notice, Skeleton, Trouble } from "./sheet";
 
-const PAGE = 30;
-const PAGES_MAX = 20;
-
-interface Shelf {
-  photos: Photo[];
-  jobs: Map<string, Job>;
-  hasMore: boolean;
-}
+const TYPING_MS = 300;
 
 export function Album() {
   const words = useWords();
@@ -46,26 +42,46 @@ export function Album() {
 function Shelves() {
   const words = useWords();
   const [pages, setPages] = useState(1);
-  const load = useCallback(() => loadShelf(pages), [pages]);
+  const [typed, setTyped] = useState("");
+  const search = useSettled(typed.trim());
+  const load = useCallback(() => loadShelf(pages, search), [pages, search]);
   const { data, problem, reload } = useRemote(load, ["uploads", "processing"]);
+  const { waiting, told } = useDeleting();
+  // The photos that are picked, while some are to be picked.
+  const [picked, setPicked] = useState<readonly string[]>();
   if (!data) return problem ? <Trouble problem={problem} retry={reload} /> : <Skeletons />;
-  if (!data.photos.length) {
-    return (
-      <div className="grid justify-items-center gap-5 rounded-sheet border-2 border-dashed border-edge px-6 py-16 text-center">
-        <p className="text-lg">{words("album.empty")}</p>
-        <ButtonLink href="/">{words("album.add")}</ButtonLink>
-      </div>
-    );
-  }
+  const photos = data.photos.filter(({ id }) => !waiting.includes(id) && !told.has(id));
+  if (!data.photos.length && !search && !typed) return <Empty />;
   return (
     <>
       <Trouble problem={problem} />
-      {[...byMonth(data.photos, words)].map(([month, photos]) => (
+      <div className="mb-6 flex flex-wrap items-end gap-3">
+        <Search typed={typed} type={setTyped} />
+        <Button
+          look="quiet"
+          aria-pressed={picked !== undefined}
+          onClick={() => {
+            setPicked(picked ? undefined : []);
+          }}
+        >
+          {words(picked ? "album.pick.end" : "album.pick")}
+        </Button>
+      </div>
+      <p role="status" className={photos.length ? "sr-only" : "text-lg text-soft"}>
+        {!photos.length && search && words("album.none", { search })}
+      </p>
+      {[...byMonth(photos, words)].map(([month, those]) => (
         <section key={month} className="mb-10">
           <h2 className="mb-4 text-xl text-soft">{month}</h2>
           <ul className="grid grid-cols-2 gap-5 sm:grid-cols-3 lg:grid-cols-4">
-            {photos.map((photo) => (
-              <Tile key={photo.id} photo={photo} job={data.jobs.get(photo.id)} />
+            {those.map((photo) => (
+              <li key={photo.id}>
+                {picked ? (
+                  <Pick photo={photo} shelf={data} picked={picked} pick={setPicked} />
+                ) : (
+                  <Tile photo={photo} job={data.jobs.get(photo.id)} />
+                )}
+              </li>
             ))}
           </ul>
         </section>
@@ -80,37 +96,63 @@ function Shelves() {
           {words("album.more")}
         </Button>
       )}
+      {picked && (
+        <Picked
+          shelf={data}
+          ids={picked}
+          done={() => {
+            setPicked(undefined);
+          }}
+        />
+      )}
     </>
   );
 }
 
-/** So many pages of photos, and the newest job of each. */
-async function loadShelf(pages: number): Promise<Shelf> {
-  const photos: Photo[] = [];
-  const jobs = new Map<string, Job>();
-  let photoCursor: string | null | undefined;
-  let jobCursor: string | null | undefined;
-  for (let page = 0; page < pages; page += 1) {
-    if (photoCursor !== null) {
-      const query = { limit: PAGE, state: "ready" as const, ...cursorOf(photoCursor) };
-      const found = await body(api.GET("/v1/photos", { params: { query } }));
-      photos.push(...found.items);
-      photoCursor = found.next_cursor;
-    }
-    if (jobCursor !== null) {
-      const query = { limit: PAGE, ...cursorOf(jobCursor) };
-      const found = await body(api.GET("/v1/jobs", { params: { query } }));
-      jobCursor = found.next_cursor;
-      for (const job of found.items) {
-        for (const id of job.photo_ids) if (!jobs.has(id)) jobs.set(id, job);
-      }
-    }
-  }
-  return { photos, jobs, hasMore: Boolean(photoCursor) };
+function Empty() {
+  const words = useWords();
+  return (
+    <div className="grid justify-items-center gap-5 rounded-sheet border-2 border-dashed border-edge px-6 py-16 text-center">
+      <p className="text-lg">{words("album.empty")}</p>
+      <ButtonLink href="/">{words("album.add")}</ButtonLink>
+    </div>
+  );
 }
 
-function cursorOf(cursor: string | null | undefined): { cursor?: string } {
-  return cursor ? { cursor } : {};
+function Search({ typed, type }: { typed: string; type: (typed: string) => void }) {
+  const words = useWords();
+  const id = useId();
+  return (
+    <div className="min-w-0 flex-1 basis-56">
+      <label htmlFor={id} className="font-semibold">
+        {words("album.search")}
+      </label>
+      <input
+        id={id}
+        type="search"
+        value={typed}
+        maxLength={100}
+        onChange={(event) => {
+          type(event.target.value);
+        }}
+        className="mt-1 min-h-12 w-full rounded-xl border-2 border-edge bg-sheet px-3"
+      />
+    </div>
+  );
+}
+
+/** What is typed, once nothing was typed for a moment. */
+function useSettled(typed: string): string {
+  const [settled, setSettled] = useState(typed);
+  useEffect(() => {
+    const settling = setTimeout(() => {
+      setSettled(typed);
+    }, TYPING_MS);
+    return () => {
+      clearTimeout(settling);
+    };
+  }, [typed]);
+  return settled;
 }
 
 function byMonth(photos: readonly Photo[], words: Words): Map<string, Photo[]> {
@@ -125,37 +167,69 @@ function byMonth(photos: readonly Photo[], words: Words): Map<string, Photo[]> {
 const AT_WORK = ["pending_hold", "queued", "running", "checking"];
 
 function Tile({ photo, job }: { photo: Photo; job: Job | undefined }) {
+  const hasJob = job?.state === "completed" || isWorking(job);
+  const href = hasJob && job ? `/job?id=${job.id}` : `/choose?photos=${photo.id}`;
+  return (
+    <Link href={href} prefetch={false} className="group block rounded-lg">
+      <Print photo={photo} job={job} />
+    </Link>
+  );
+}
+
+/** A photo that can be picked. */
+function Pick(props: {
+  photo: Photo;
+  shelf: Shelf;
+  picked: readonly string[];
+  pick: (ids: readonly string[]) => void;
+}) {
+  const { photo, shelf, picked, pick } = props;
+  const isPicked = picked.includes(photo.id);
+  return (
+    <label className="relative block rounded-lg outline-ember has-checked:outline-4 has-checked:outline-offset-4 has-focus-visible:outline-3 has-focus-visible:outline-offset-4 has-focus-visible:outline-ink">
+      <input
+        type="checkbox"
+        checked={isPicked}
+        onChange={() => {
+          pick(isPicked ? picked.filter((id) => id !== photo.id) : [...picked, photo.id]);
+        }}
+        className="absolute top-3 right-3 z-10 size-7 accent-ember outline-none"
+      />
+      <Print photo={photo} job={shelf.jobs.get(photo.id)} />
+    </label>
+  );
+}
+
+function Print({ photo, job }: { photo: Photo; job: Job | undefined }) {
   const words = useWords();
   const isDone = job?.state === "completed";
-  const isWorking = job !== undefined && AT_WORK.includes(job.state);
-  const href = isDone || isWorking ? `/job?id=${job.id}` : `/choose?photos=${photo.id}`;
+  const name = photo.caption ?? photo.filename;
   return (
-    <li>
-      <Link href={href} prefetch={false} className="group block rounded-lg">
-        <span className="print relative block aspect-square overflow-hidden transition-transform duration-(--pace) group-hover:-rotate-1">
-          {photo.thumbnail_url && (
-            <img
-              src={photo.thumbnail_url}
-              alt={words("album.photo", {
-                name: photo.filename,
-                date: words.date(photo.created_at),
-              })}
-              loading="lazy"
-              className="size-full object-cover"
-            />
-          )}
-          {(isDone || isWorking) && (
-            <span
-              className={`absolute bottom-2 left-2 rounded-full px-3 py-0.5 text-sm font-semibold ${isDone ? "bg-leaf-soft text-leaf" : "bg-glow text-ink"}`}
-            >
-              {words(isDone ? "album.result" : "album.working")}
-            </span>
-          )}
-        </span>
-        <span className="mt-2 block truncate text-sm text-soft">{photo.filename}</span>
-      </Link>
-    </li>
+    <>
+      <span className="print relative block aspect-square overflow-hidden transition-transform duration-(--pace) group-hover:-rotate-1">
+        {photo.thumbnail_url && (
+          <img
+            src={photo.thumbnail_url}
+            alt={words("album.photo", { name, date: words.date(photo.created_at) })}
+            loading="lazy"
+            className="size-full object-cover"
+          />
+        )}
+        {(isDone || isWorking(job)) && (
+          <span
+            className={`absolute bottom-2 left-2 rounded-full px-3 py-0.5 text-sm font-semibold ${isDone ? "bg-leaf-soft text-leaf" : "bg-glow text-ink"}`}
+          >
+            {words(isDone ? "album.result" : "album.working")}
+          </span>
+        )}
+      </span>
+      <span className="mt-2 block truncate text-sm text-soft">{name}</span>
+    </>
   );
+}
+
+function isWorking(job: Job | undefined): boolean {
+  return job !== undefined && AT_WORK.includes(job.state);
 }
 
 function Skeletons() {

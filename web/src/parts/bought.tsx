@@ -19,12 +19,20 @@ interface Return {
   isPaid: boolean;
 }
 
-type Arrival = "sign_in_failed" | "sign_in_erased" | "erased";
-
-const TONES = { sign_in_failed: "alert", sign_in_erased: "alert", erased: "good" } as const;
+const TONES = {
+  sign_in_failed: "alert",
+  sign_in_erased: "alert",
+  erased: "good",
+  shared_refused: "alert",
+  full: "alert",
+} as const;
+type Arrival = keyof typeof TONES;
 
 function arrivalOf(query: URLSearchParams): Arrival | undefined {
   if (query.has("erased")) return "erased";
+  const shared = query.get("shared");
+  if (shared === "refused") return "shared_refused";
+  if (shared === "full") return "full";
   const signIn = query.get("sign_in");
   return signIn === "failed" || signIn === "erased" ? `sign_in_${signIn}` : undefined;
 }

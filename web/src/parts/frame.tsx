@@ -13,6 +13,7 @@ import { sendAll } from "@/photos/sending";
 import { useSpeaking, useWords, type Key } from "@/words";
 
 import { Bars } from "./bars";
+import { Deleted } from "./deleted";
 import { Icon, type IconName } from "./icons";
 import { useLook } from "./look";
 
@@ -48,6 +49,7 @@ export function Frame({ children }: { children: ReactNode }) {
       <main id="page" tabIndex={-1} className="mx-auto max-w-5xl px-5 pb-40 pt-4 outline-none sm:px-8 sm:pt-10">
         {children}
       </main>
+      <Deleted />
       <Ways className="fixed inset-x-0 bottom-0 z-30 flex justify-around border-t border-line bg-sheet pb-[env(safe-area-inset-bottom)] sm:hidden" />
     </>
   );

@@ -11,6 +11,7 @@ import { useWords } from "@/words";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Icon } from "./icons";
+import { usePress } from "./press";
 import { Notice, Skeleton, Trouble } from "./sheet";
 
 type Shared = Schemas["Share"];
@@ -183,22 +184,4 @@ function Passing({ address }: { address: string }) {
       <span role="status">{words(isCopied ? "share.copied" : "share.copy")}</span>
     </Button>
   );
-}
-
-/** One press after the other, and what went wrong with the last one. */
-function usePress(act: () => Promise<void>) {
-  const [isBusy, setIsBusy] = useState(false);
-  const [problem, setProblem] = useState<Refused>();
-  const press = () => {
-    setIsBusy(true);
-    setProblem(undefined);
-    act()
-      .catch((error: unknown) => {
-        setProblem(error instanceof Refused ? error : new Refused("unknown"));
-      })
-      .finally(() => {
-        setIsBusy(false);
-      });
-  };
-  return { press, isBusy, problem };
 }

@@ -52,7 +52,8 @@ export const usePictures = create<Pictures>((set, get) => ({
     const pictures = photos.filter((file) => file.size <= BYTES_MAX).map(picture);
     for (const one of pictures) await kept.keep(one);
     // A browser that runs out of room must not take these first.
-    if ("storage" in navigator) void navigator.storage.persist();
+    // (A service worker may not ask for that; the page that follows it has.)
+    if ("storage" in navigator && "persist" in navigator.storage) void navigator.storage.persist();
     await get().load();
     return { pictures, notPhotos: notPhotos.map(nameOf), tooLarge: tooLarge.map(nameOf) };
   },
