@@ -42,7 +42,42 @@ test("pictures taken without a network survive a killed browser, and go up by th
   await later.goto(`${GATEWAY}/album`);
   await later.getByRole("link", { name: /attic\.jpg/ }).click();
   await later.waitForURL("**/choose?photos=*");
+
+  await later.goto(`${GATEWAY}/album`);
+  await until(async () => (await later.evaluate(thumbnailsKept)) > 0);
+  await again.setOffline(true);
+  await later.goto(`${GATEWAY}/album`);
+  await later.getByText("These are your newest photos").waitFor();
+  const print = later.getByRole("img", { name: /attic\.jpg/ });
+  await print.evaluate((image: HTMLImageElement) => image.decode());
+  await accessible(later);
+  // Whoever signs out leaves none of them.
+  await again.setOffline(false);
+  await again.clearCookies();
+  await later.goto(`${GATEWAY}/album`);
+  await later.getByText("Sign in to see your album.").waitFor();
+  await until(async () => (await later.evaluate(thumbnailsKept)) === 0);
 });
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  for (let looks = 0; looks < 100; looks += 1) {
+    if (await isSo()) return;
+    await new Promise((go) => setTimeout(go, 100));
+  }
+  assert.fail("It did not come to be so within ten seconds.");
+}
+
+/** How many thumbnails of the album this device has. */
+async function thumbnailsKept(): Promise<number> {
+  // Opening what is not there would make it, and empty.
+  if (!(await indexedDB.databases()).some(({ name }) => name === "rekindle-album")) return 0;
+  const opening = indexedDB.open("rekindle-album", 1);
+  await new Promise((done) => (opening.onsuccess = done));
+  const counting = opening.result.transaction("photos").objectStore("photos").count();
+  await new Promise((done) => (counting.onsuccess = done));
+  opening.result.close();
+  return counting.result;
+}
 
 /** Sign in, and close the browser: it writes its cookies down when it likes, or at its end. */
 async function atHome(folder: string): Promise<void> {

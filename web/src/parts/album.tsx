@@ -9,13 +9,15 @@ import type { Job, Photo } from "@/api/client";
 import { useRemote } from "@/api/remote";
 import { signInAddress, useSession } from "@/api/session";
 import { useDeleting } from "@/photos/deleting";
+import { keepShelf } from "@/photos/shelved";
 import { useWords, type Words } from "@/words";
 
 import { Button, ButtonLink, LeaveLink } from "./button";
 import { Picked } from "./picked";
 import { Rows } from "./rows";
 import { loadShelf, PAGES_MAX, type Shelf } from "./shelf";
-import { Heading, Notice, Skeleton, Trouble } from "./sheet";
+import { Heading, Skeleton, Trouble } from "./sheet";
+import { ShelvedPhotos } from "./shelved";
 
 const TYPING_MS = 300;
 
@@ -31,7 +33,7 @@ export function Album() {
           <LeaveLink href={signInAddress("/album")}>{words("sign_in")}</LeaveLink>
         </>
       )}
-      {session === "away" && <Notice>{words("album.offline")}</Notice>}
+      {session === "away" && <ShelvedPhotos />}
       {session === "in" && <Shelves />}
       {session === "unknown" && <Skeletons />}
       <Rows />
@@ -46,6 +48,7 @@ function Shelves() {
   const search = useSettled(typed.trim());
   const load = useCallback(() => loadShelf(pages, search), [pages, search]);
   const { data, problem, reload } = useRemote(load, ["uploads", "processing"]);
+  useKept(search ? undefined : data?.photos);
   const { waiting, told } = useDeleting();
   // The photos that are picked, while some are to be picked.
   const [picked, setPicked] = useState<readonly string[]>();
@@ -107,6 +110,14 @@ function Shelves() {
       )}
     </>
   );
+}
+
+/** Have the newest photos on this device, for when there is no network. */
+function useKept(photos: readonly Photo[] | undefined): void {
+  useEffect(() => {
+    // A device that has no room for thumbnails shows the album all the same.
+    if (photos) keepShelf(photos).catch(() => undefined);
+  }, [photos]);
 }
 
 function Empty() {

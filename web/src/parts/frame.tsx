@@ -10,6 +10,7 @@ import { hear } from "@/api/events";
 import { useSession } from "@/api/session";
 import { usePictures } from "@/photos/pictures";
 import { sendAll } from "@/photos/sending";
+import { emptyShelf } from "@/photos/shelved";
 import { useSpeaking, useWords, type Key } from "@/words";
 
 import { Bars } from "./bars";
@@ -76,6 +77,11 @@ function Ways({ className }: { className: string }) {
   );
 }
 
+/** Of somebody who has signed out, no photo stays to be seen. */
+async function forgetWhoLeft(): Promise<void> {
+  if (useSession.getState().state === "out") await emptyShelf();
+}
+
 /** Wake what lives as long as the page does. */
 function useLife(): void {
   const language = useSpeaking((speaking) => speaking.language);
@@ -87,7 +93,7 @@ function useLife(): void {
     void useLook.persist.rehydrate();
     void usePictures.getState().load();
     const wake = () => {
-      void useSession.getState().look().then(sendAll);
+      void useSession.getState().look().then(sendAll).then(forgetWhoLeft);
     };
     wake();
     const seen = () => {

@@ -7,6 +7,7 @@ import { newId } from "@/api/client";
 import * as kept from "./kept";
 import type { Kept } from "./kept";
 import type { Quad } from "./quad";
+import { emptyShelf } from "./shelved";
 
 export const BYTES_MAX = 50 * 1024 * 1024;
 export const ACCEPTED = "image/jpeg,image/png,image/webp,image/heic,image/heif";
@@ -83,6 +84,7 @@ export const usePictures = create<Pictures>((set, get) => ({
   /** Leave nothing on this device. */
   forget: async () => {
     await kept.removeAll();
+    await emptyShelf();
     await get().load();
   },
 
