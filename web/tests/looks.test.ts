@@ -10,6 +10,8 @@ import { accessible, browse, files, GATEWAY, needed, open, profile, signedIn } f
 const WIDTHS = [360, 768, 1440];
 const HEIGHTS: Record<number, number> = { 360: 780, 768: 1024, 1440: 900 };
 
+const IN_README = ["home-360-light", "crop-360-light", "result-360-light"];
+
 let context: BrowserContext;
 let page: Page;
 let photo = "";
@@ -36,10 +38,18 @@ async function seen(name: string): Promise<void> {
       const path = join(needed("REKINDLE_SCREENSHOTS"), `${name}-${width}-${colorScheme}.png`);
       // A whole page in one picture would show the bar of a phone in its middle.
       await page.screenshot({ path, fullPage: width > 640 });
+      await pictured(`${name}-${width}-${colorScheme}`);
     }
     await accessible(page);
   }
   await page.setViewportSize({ width: 360, height: 780 });
+}
+
+/** What the README shows is made anew when it is told where: a run of the tests changes no file. */
+async function pictured(name: string): Promise<void> {
+  const folder = process.env.REKINDLE_README_IMAGES;
+  if (!folder || !IN_README.includes(name)) return;
+  await page.screenshot({ path: join(folder, `${name}.jpg`), type: "jpeg", quality: 80 });
 }
 
 /** Nothing is wider than the screen. */
@@ -138,6 +148,11 @@ test("the album, and a page that is not there", async () => {
   await page.getByRole("button", { name: "Pick several" }).click();
   await page.getByRole("checkbox").first().check();
   await seen("album-pick");
+  await page.route("**/v1/**", (route) => route.abort());
+  await page.goto(`${GATEWAY}/album`);
+  await page.getByText("These are your newest photos").waitFor();
+  await seen("album-offline");
+  await page.unroute("**/v1/**");
   await page.goto(`${GATEWAY}/job?id=00000000-0000-7000-8000-000000000000`);
   await page.getByText("This is not here any more.").waitFor();
   await seen("job-gone");
