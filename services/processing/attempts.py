@@ -67,9 +67,9 @@ _BEGIN_SUBMIT = sa.text(
             next_poll_at = now() + cast(:answered_within as interval),
             deadline = now() + cast(:queued_within as interval)
                 + make_interval(secs => runs_at_most_s),
-            (master_width, master_height) = (
-                select width, height from jobs join preparations on photo_id = photo_ids[1]
-                where jobs.id = job_id)
+            (master_key, master_width, master_height) = (
+                select master_key, width, height
+                from jobs join preparations on photo_id = photo_ids[1] where jobs.id = job_id)
         where id = any(:attempt_ids) and state = 'RELEASED'
             and exists (select from jobs where jobs.id = job_id and jobs.state = 'RUNNING')
             and not exists (select from endpoints

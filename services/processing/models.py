@@ -136,6 +136,7 @@ attempts = sa.Table(
     sa.Column("reserved_usd", sa.Numeric),
     sa.Column("cost_usd", sa.Numeric),
     sa.Column("cost_factor", sa.Numeric),
+    sa.Column("master_key", sa.Text),
     sa.Column("master_width", sa.Integer),
     sa.Column("master_height", sa.Integer),
 )
