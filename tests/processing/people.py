@@ -23,13 +23,20 @@ WORKER = "worker-1"
 WITHIN_S = 20
 
 
+def restored(seed: int) -> Image.Image:
+    """The customers' photo, a little lighter or darker: no two seeds make the same file."""
+    return pictures.textured(960, 720).point(
+        lambda tone: round(tone * (0.9 + seed % 1000 / 10_000))
+    )
+
+
 @dataclass
 class Worker:
     """What the GPU does; a test may change what it makes of a photo."""
 
     emulator: Emulator
     make: Callable[[dict[str, Any]], Image.Image | str] = field(
-        default=lambda given: pictures.textured(960, 720, seed=given["options"]["seed"])
+        default=lambda given: restored(given["options"]["seed"])
     )
     runs: list[dict[str, Any]] = field(default_factory=list)
     lies: dict[str, Any] = field(default_factory=dict)
