@@ -88,7 +88,8 @@ def environment(python: Path, lock: Path) -> None:
     folder = python.parent.parent
     if not (python.exists() and _is_of_this_python(folder)):
         _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-    exactly = ["--require-hashes", "--compile-bytecode", str(lock)]
+    exactly = ["--require-hashes", "--build-constraints", str(LOCKS / "build.txt")]
+    exactly += ["--compile-bytecode", str(lock)]
     _uv("pip", "sync", "--quiet", "--python", str(python), *exactly)
 
 

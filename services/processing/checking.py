@@ -1,12 +1,17 @@
-"""Is this file what a worker may deliver? Runs in a child process, like all decoding."""
+"""Is this file what a worker may deliver, and true to its photo? Runs in a child process."""
 
 import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
+
+from services.processing import truth
+from services.processing.identity import Picture
+from services.processing.truth import Truth
 
 RESULT_BYTES_MAX = 100 * 1024 * 1024
 RESULT_PIXELS_MAX = 50_000_000
@@ -14,7 +19,8 @@ ASPECT_TOLERANCE = 0.03
 SHORT_SIDE_PART_MIN = 0.9
 """Models work in steps of 16 or 32 pixels, so a result may be a little smaller than asked for."""
 
-BLANK_DEVIATION_MAX = 2.0
+COMPARED_SIDE = 1024
+"""Pixels of the longer side at which a result and its master are compared: faces need no more."""
 
 
 class Refused(Exception):  # noqa: N818  # an answer, not a fault
@@ -29,10 +35,18 @@ class Result:
     height: int
     bytes: int
     sha256: str
+    truth: Truth
 
 
 def check(
-    path: Path, *, sha256: str | None, master_width: int, master_height: int, short_side_max: int
+    path: Path,
+    *,
+    master: Path,
+    sha256: str | None,
+    master_width: int,
+    master_height: int,
+    short_side_max: int,
+    colours_are_new: bool,
 ) -> Result:
     """The facts of a good result, or `Refused`.
 
@@ -47,16 +61,27 @@ def check(
             warnings.simplefilter("ignore")
             with Image.open(path, formats=["PNG"]) as image:
                 _check_size(image, master_width, master_height, short_side_max)
-                image.load()
-                grey = np.asarray(image.convert("L"), dtype=np.float32)
+                width, height = image.size
+                seen = _reduced(image)
     except (Refused, MemoryError):
         raise
     except Exception as error:  # decoders raise from a dozen families
         raise Refused(f"the result does not decode: {type(error).__name__}") from error
-    if float(grey.std()) < BLANK_DEVIATION_MAX:
-        raise Refused("the result is blank")
-    height, width = grey.shape
-    return Result(width, height, path.stat().st_size, digest)
+    with Image.open(master, formats=["JPEG"]) as photo:
+        photo.draft("RGB", (COMPARED_SIDE, COMPARED_SIDE))
+        original = _reduced(photo)
+    cv2.setNumThreads(1)
+    judged = truth.judge(original, seen, colours_are_new=colours_are_new)
+    if judged.verdict == "refused":
+        raise Refused(f"the result is not true to the photo: {', '.join(judged.reasons)}")
+    return Result(width, height, path.stat().st_size, digest, judged)
+
+
+def _reduced(image: Image.Image) -> Picture:
+    """Height x width x 3 (RGB), the longer side COMPARED_SIDE at most."""
+    plain = image if image.mode == "RGB" else image.convert("RGB")
+    plain.thumbnail((COMPARED_SIDE, COMPARED_SIDE), Image.Resampling.BOX)
+    return np.asarray(plain, np.uint8)
 
 
 def _check_size(image: Image.Image, width: int, height: int, short_side_max: int) -> None:

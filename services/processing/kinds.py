@@ -18,13 +18,16 @@ class Kind:
     photos_min: int = 1
     photos_max: int = 1
     available: bool = True
+    colours_are_new: bool = False
+    """Whether its colours are a guess, so that only its light is compared with the photo's."""
+
     runs_at_most: timedelta = timedelta(minutes=5)
 
 
 _ALL = (
     Kind(name="restore", title="Restore", price=2),
-    Kind(name="colourize", title="Colourize", price=3),
-    Kind(name="restore_colourize", title="Restore and colourize", price=4),
+    Kind(name="colourize", title="Colourize", price=3, colours_are_new=True),
+    Kind(name="restore_colourize", title="Restore and colourize", price=4, colours_are_new=True),
     Kind(
         name="bring_together",
         title="Bring together",

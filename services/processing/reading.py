@@ -20,6 +20,14 @@ Moment = Annotated[
 ]
 
 
+class TruthView(BaseModel):
+    """How true a result is to its photo, 0 to 100, and what is not as good as it can be."""
+
+    score: int
+    verdict: Literal["green", "amber"]
+    reasons: list[str]
+
+
 class ResultView(BaseModel):
     """Where the result is, for a few minutes, and what is known of it."""
 
@@ -32,6 +40,8 @@ class ResultView(BaseModel):
     sha256: str
     engine: str
     gpu_seconds: float
+    truth: TruthView | None = None
+    """None of results that are older than the check."""
 
 
 class ProblemView(BaseModel):

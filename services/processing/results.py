@@ -14,12 +14,13 @@ from services.kit.coalescing import Coalesced
 from services.kit.inbox import Delivery
 from services.kit.storage import NoSuchObject, ObjectTooLarge, Storage
 from services.processing import attempts, jobs
+from services.processing.kinds import KINDS
 from services.processing.models import attempts as attempts_table
 from services.processing.models import jobs as jobs_table
 from services.processing.preparation import CRASHES_MAX
 from services.processing.sandbox import Crashed, Sandbox, TaskFailed, task_folder
 
-RESULT_BYTES_MAX = 100 * 1024 * 1024
+RESULT_BYTES_MAX = MASTER_BYTES_MAX = 100 * 1024 * 1024
 MEDIA_TYPE = "image/png"
 
 TOGETHER_MAX = 50
@@ -28,7 +29,8 @@ log = structlog.get_logger()
 
 _WAITING = sa.text(
     """
-    select attempts.*, coalesce(attempts.master_width, photo.width) as photo_width,
+    select attempts.*, jobs.kind, coalesce(attempts.master_key, photo.master_key) as photo_key,
+        coalesce(attempts.master_width, photo.width) as photo_width,
         coalesce(attempts.master_height, photo.height) as photo_height
     from attempts join jobs on jobs.id = attempts.job_id
     join preparations photo on photo.photo_id = jobs.photo_ids[1]
@@ -37,6 +39,8 @@ _WAITING = sa.text(
     """
 ).columns(
     *attempts_table.columns,
+    sa.column("kind", sa.Text),
+    sa.column("photo_key", sa.Text),
     sa.column("photo_width", sa.Integer),
     sa.column("photo_height", sa.Integer),
 )
@@ -61,7 +65,7 @@ class Checker:
         try:
             facts = await self._look(waiting)
         except NoSuchObject:
-            refusal = "the worker said it stored a result, and there is none"
+            refusal = "the result, or the photo it was made of, is not there any more"
         except ObjectTooLarge:
             refusal = f"the result has more than {RESULT_BYTES_MAX} bytes"
         except TaskFailed as error:
@@ -95,16 +99,19 @@ class Checker:
 
     async def _look(self, waiting: Row[Any]) -> dict[str, Any]:
         with task_folder() as folder:
-            path = folder / "result"
+            path, master = folder / "result", folder / "master"
             await self._storage.download(waiting.result_key, path, bytes_max=RESULT_BYTES_MAX)
+            await self._storage.download(waiting.photo_key, master, bytes_max=MASTER_BYTES_MAX)
             return await self._sandbox.run(
                 "check",
                 folder=folder,
                 path=str(path),
+                master=str(master),
                 sha256=waiting.output["sha256"] if waiting.output else None,
                 master_width=waiting.photo_width,
                 master_height=waiting.photo_height,
                 short_side_max=waiting.short_side_max,
+                colours_are_new=KINDS[waiting.kind].colours_are_new,
             )
 
     async def _find(self, attempt_id: UUID) -> Row[Any] | None:
@@ -147,6 +154,7 @@ def _result(attempt: Row[Any], facts: dict[str, Any]) -> dict[str, Any]:
         "bytes": facts["bytes"],
         "sha256": facts["sha256"],
         "media_type": MEDIA_TYPE,
+        "truth": facts["truth"],
         "engine": output.get("engine", "unknown"),
         "gpu_seconds": attempt.gpu_seconds or 0.0,
     }

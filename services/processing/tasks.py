@@ -34,8 +34,8 @@ def propose(source: str) -> proposing.Proposal:
     return proposing.propose_for(Path(source))
 
 
-def check(path: str, **expected: Any) -> checking.Result:
-    return checking.check(Path(path), **expected)
+def check(path: str, master: str, **expected: Any) -> checking.Result:
+    return checking.check(Path(path), master=Path(master), **expected)
 
 
 def copy(name: copies.Name, **places: str) -> copies.Copied:

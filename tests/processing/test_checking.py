@@ -13,7 +13,11 @@ from tests.processing import pictures
 
 
 def check(path: Path, **expected: Any) -> checking.Result:
+    """Check a result of a photo like those of `result`."""
+    master = pictures.saved(path.with_name("master"), pictures.textured(1200, 900), "JPEG")
     facts: dict[str, Any] = {
+        "master": master,
+        "colours_are_new": False,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "master_width": 1200,
         "master_height": 900,
@@ -65,7 +69,14 @@ def test_another_file_than_the_reported_one_is_refused(tmp_path: Path) -> None:
 def test_a_blank_result_is_refused(tone: int, tmp_path: Path) -> None:
     path = pictures.saved(tmp_path / "result", Image.new("RGB", (640, 480), (tone, tone, tone)))
 
-    with pytest.raises(Refused, match="blank"):
+    with pytest.raises(Refused, match="not true to the photo: blank"):
+        check(path)
+
+
+def test_a_result_of_another_photo_is_refused(tmp_path: Path) -> None:
+    path = pictures.saved(tmp_path / "result", pictures.textured(640, 480, seed=2))
+
+    with pytest.raises(Refused, match="structure"):
         check(path)
 
 
