@@ -209,6 +209,16 @@ class JobRequest(BaseModel):
     note: str | None = Field(default=None, max_length=NOTE_LENGTH_MAX)
 
 
+class Truth(BaseModel):
+    """How true a result is to its photo. Amber: look closely whether they are still themselves."""
+
+    score: Annotated[int, Field(ge=0, le=100)]
+    verdict: Literal["green", "amber"]
+    reasons: Annotated[
+        list[str], Field(description="what is not as good as it can be, the worst first")
+    ]
+
+
 class JobResult(BaseModel):
     """The finished picture. The address is signed, and valid for five minutes."""
 
@@ -221,6 +231,9 @@ class JobResult(BaseModel):
     sha256: str
     engine: str
     gpu_seconds: float
+    truth: Annotated[
+        Truth | None, Field(description="null of results that are older than the check")
+    ]
 
 
 class Job(BaseModel):
