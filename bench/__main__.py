@@ -18,7 +18,7 @@ from deploy.local.trouble import StackError, plain_words
 
 NAMES = (
     *("saga", "ledger", "client", "relay", "gateway", "stream", "growth"),
-    *("prepare", "formats", "enhance", "files", "outline", "engine"),
+    *("prepare", "formats", "enhance", "files", "outline", "engine", "check"),
 )
 
 
@@ -31,7 +31,7 @@ def main() -> int:
     reading.add_argument(
         "--photos",
         default="",
-        help="of enhancement, outlines and the engine: a folder of more photos",
+        help="of enhancement, outlines, the engine and the check: a folder of more photos",
     )
     asked = reading.parse_args()
     if unknown := set(asked.names) - set(NAMES):
