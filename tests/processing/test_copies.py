@@ -11,7 +11,7 @@ from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.storage import Storage
-from services.processing import copies
+from services.processing import copies, copying
 from services.processing.models import jobs, preparations
 from tests.processing import rows
 
@@ -126,6 +126,27 @@ async def test_the_owners_gateway_gets_copies_and_nobody_elses(
     assert [answer.status_code for answer in (*mine, kept)] == [200] * 5
     assert [opened(answer.content).size for answer in mine] == sizes
     assert (theirs.status_code, unknown.status_code, deleted.status_code) == (404, 422, 404)
+
+
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [("WAITING_MAX", 503), ("WAITING_PER_ACCOUNT_MAX", 503), ("PICTURE_BYTES_MAX", 404)],
+)
+async def test_what_would_be_too_much_is_not_begun(
+    engine: AsyncEngine,
+    storage: Storage,
+    client_of: ClientOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    said: int,
+) -> None:
+    account_id, job_id, _ = await finished(engine, storage, tmp_path)
+    monkeypatch.setattr(copying, bound, 0)
+
+    answer = await client_of(account_id).get(f"/v1/jobs/{job_id}/copies/after")
+
+    assert answer.status_code == said
 
 
 async def test_a_job_without_a_result_has_no_copies(
