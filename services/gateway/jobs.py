@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from services.gateway import schemas
@@ -124,6 +124,31 @@ async def read_jpeg(job_id: UUID, visitor: Reader, gateway: Gateway) -> Response
     """The result as a JPEG of its full size, made now. What the job itself names is a PNG."""
     path, account_id = f"/v1/jobs/{job_id}/copies/jpeg", visitor.account_id
     return passed_back(await ask(gateway.processing, "GET", path, account_id=account_id))
+
+
+@router.get(
+    "/jobs/{job_id}/result/blend",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {"schema": BINARY}}}},
+)
+async def read_blend(
+    request: Request,
+    job_id: UUID,
+    visitor: Reader,
+    gateway: Gateway,
+    *,
+    strength: Annotated[
+        int, Query(ge=0, le=100, description="0 is the photo, 100 the result")
+    ] = 100,
+    faces: Annotated[
+        int | None, Query(ge=0, le=100, description="of faces; left out, they get `strength`")
+    ] = None,
+) -> Response:
+    """A JPEG between the photo and its result, made now and free of charge."""
+    path, query = f"/v1/jobs/{job_id}/blend", {"strength": strength, "faces": faces}
+    account_id = visitor.account_id
+    answer = await ask(gateway.processing, "GET", path, account_id=account_id, query=query)
+    return read_back(request, answer)
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=202, response_model=schemas.Job)

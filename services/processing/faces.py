@@ -8,6 +8,7 @@ face that is upright already ends it.
 
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,6 +26,14 @@ all others together what is believed must be found."""
 QUARTERS = 4
 
 Plane = NDArray[np.uint8]
+
+
+class Place(NamedTuple):
+    """The square around a face, in pixels."""
+
+    left: int
+    top: int
+    side: int
 
 
 def quarter_turns(pixels: NDArray[np.uint8]) -> int:
@@ -46,6 +55,21 @@ def quarter_turns(pixels: NDArray[np.uint8]) -> int:
     others = np.delete(together, best)
     doubtful = confirmed[best] < CERTAIN or together[best] < MARGIN * others.sum()
     return 0 if doubtful else best
+
+
+def find(pixels: NDArray[np.uint8]) -> list[Place]:
+    """Where upright faces are that leave no doubt, in the picture's own pixels."""
+    grey = _searched(pixels)
+    scale = max(pixels.shape[:2]) / max(grey.shape)
+    side = max(FACE_PIXELS_MIN, int(FACE_MIN * max(grey.shape)))
+    boxes, finds = _cascade("frontalface_alt2").detectMultiScale2(
+        grey, scaleFactor=SCALE_STEP, minNeighbors=NEIGHBOURS_MIN, minSize=(side, side)
+    )
+    return [
+        Place(*(round(scale * int(each)) for each in box[:3]))
+        for box, count in zip(boxes, finds, strict=True)
+        if count >= CERTAIN
+    ]
 
 
 def _searched(pixels: NDArray[np.uint8]) -> Plane:

@@ -14,7 +14,7 @@ import PIL
 import pillow_heif
 from PIL import features
 
-from services.processing import checking, copies, imaging, proposing, walls
+from services.processing import blending, checking, copies, imaging, proposing, walls
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,13 @@ def check(path: str, master: str, **expected: Any) -> checking.Result:
 def copy(name: copies.Name, **places: str) -> copies.Copied:
     paths: dict[str, Any] = {role: Path(place) for role, place in places.items()}
     return copies.copy(name, **paths)
+
+
+def blend(
+    before: str, after: str, target: str, strength: int, faces_strength: int | None
+) -> blending.Blended:
+    places = (Path(place) for place in (before, after, target))
+    return blending.blend_files(*places, strength=strength, faces_strength=faces_strength)
 
 
 def look() -> Seen:
@@ -77,5 +84,6 @@ TASKS: dict[str, Callable[..., Any]] = {
     "propose": propose,
     "check": check,
     "copy": copy,
+    "blend": blend,
     "look": look,
 }

@@ -20,6 +20,7 @@ OWN = {
     ("/v1/events", "get"),
     ("/v1/jobs/quote", "post"),
     ("/v1/jobs/{job_id}/jpeg", "get"),
+    ("/v1/jobs/{job_id}/result/blend", "get"),
 }
 OWN_TAGS = {"handoffs", "shares"}
 ELSEWHERE = {("/v1/photos/{photo_id}/outline", "post"): ("/v1/outlines", "post")}

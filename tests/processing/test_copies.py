@@ -158,3 +158,26 @@ async def test_a_job_without_a_result_has_no_copies(
     answer = await client_of(account_id).get(f"/v1/jobs/{job_id}/copies/after")
 
     assert answer.status_code == 404
+
+
+async def test_the_owners_gateway_gets_blends_and_nobody_elses(
+    engine: AsyncEngine, storage: Storage, client_of: ClientOf, tmp_path: Path
+) -> None:
+    account_id, job_id, photo_id = await finished(engine, storage, tmp_path)
+    path, owner = f"/v1/jobs/{job_id}/blend", client_of(account_id)
+
+    photo = await owner.get(path, params={"strength": 0})
+    restored = await owner.get(path, params={"strength": 100, "faces": 30})
+    refused = [await owner.get(path, params=asked) for asked in ({"strength": 101}, {"faces": -1})]
+    theirs = await client_of(uuid4()).get(path)
+    async with engine.begin() as connection:
+        gone = preparations.update().where(preparations.c.photo_id == photo_id)
+        await connection.execute(gone.values(state="deleted"))
+    deleted = await owner.get(path)
+
+    for answer, colour in ((photo, GREY), (restored, BROWN)):
+        assert answer.status_code == 200
+        assert opened(answer.content).size == (960, 720)
+        assert is_like(opened(answer.content).getpixel((480, 360)), colour)
+    assert [answer.status_code for answer in refused] == [422, 422]
+    assert (theirs.status_code, deleted.status_code) == (404, 404)
