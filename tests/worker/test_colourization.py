@@ -7,6 +7,7 @@ import pytest
 
 from tests.worker.storage import Picture, grey
 from worker.engines import load_engine
+from worker.engines.cpu import colourization
 from worker.engines.cpu.colourization import colourize
 from worker.engines.cpu.colours import guided_filter, to_lab
 from worker.engines.cpu.faces import Box, find_faces
@@ -58,6 +59,18 @@ def test_colours_stay_calm(coloured: Picture) -> None:
     chroma = to_lab(coloured)[..., 1:]
 
     assert np.hypot(chroma[..., 0], chroma[..., 1]).max() < 45
+
+
+def test_no_colour_is_stronger_than_the_bound(
+    black_and_white: Picture, coloured: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound, rounding = 5.0, 2.0
+    assert np.abs(to_lab(coloured)[..., 1:]).max() > bound + rounding, "the bound has work to do"
+    monkeypatch.setattr(colourization, "CHROMA_MAX", bound)
+
+    chroma = to_lab(colourize(black_and_white).picture)[..., 1:]
+
+    assert np.abs(chroma).max() <= bound + rounding
 
 
 def test_a_toned_print_is_coloured_like_a_grey_one(
