@@ -122,6 +122,17 @@ async def test_a_clip_that_is_to_stay_black_and_white_has_no_colour(
     assert max(np.ptp(frame, axis=2).max() for frame in frames_of(bucket.objects["/result"])) <= 4
 
 
+async def test_both_experts_are_held_to_the_prompt_alike(
+    bucket: Bucket, portrait: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = tiny_wan.build()
+    monkeypatch.setitem(COURSES, "best", Course(2, 2.5))
+
+    await answered(engine_with(pipeline), bucket, portrait)
+
+    assert (pipeline._guidance_scale, pipeline._guidance_scale_2) == (2.5, 2.5)
+
+
 async def test_a_full_gpu_is_told_as_oom_and_nothing_is_stored(
     engine: WanEngine, bucket: Bucket, portrait: Picture
 ) -> None:

@@ -62,7 +62,6 @@ class Filmer:
                 num_frames=self._settings.frames,
                 num_inference_steps=course.steps,
                 guidance_scale=course.guidance_scale,
-                guidance_scale_2=course.guidance_scale,
                 generator=device.lots(options.seed),
                 callback_on_step_end=device.stopping(stage),
                 output_type="np",
