@@ -22,6 +22,8 @@ Reason = Literal[
 ]  # fmt: skip
 
 GREEN_FROM = 50
+COMPARABLE_SIDE_LEAST = 128
+"""Pixels of the longer side: in a smaller picture a scratch is as much as all there is to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class Bounds:
 
 BOUNDS: dict[Reason, Bounds] = {
     "blank": Bounds(2, 8),
-    "structure": Bounds(0.70, 0.90),
+    "structure": Bounds(0.65, 0.85),
     "moved": Bounds(0.008, 0.003),
-    "blurred": Bounds(0.35, 0.6),
+    "blurred": Bounds(0.72, 0.88),
     "clipped": Bounds(0.3, 0.1),
     "person": Bounds(0.5, 0.35),
     "face": Bounds(0.75, 0.9),
@@ -49,7 +51,7 @@ BOUNDS: dict[Reason, Bounds] = {
     "eyes": Bounds(12, 6),
     "stranger": Bounds(1, 0),
 }
-DIRECTION = Bounds(0.80, 0.88)
+DIRECTION = Bounds(0.70, 0.82)
 """Edges that run another way are as bad for the structure as such that are elsewhere."""
 
 
@@ -84,6 +86,8 @@ def _scores(
 ) -> Iterator[tuple[Reason, float]]:
     whole = structure.compare(*(_grey(picture) for picture in (master, result)))
     yield "blank", BOUNDS["blank"].score(whole.contrast)
+    if max(master.shape) < COMPARABLE_SIDE_LEAST:
+        return
     yield "structure", BOUNDS["structure"].score(whole.correlation)
     yield "structure", DIRECTION.score(whole.direction)
     yield "moved", BOUNDS["moved"].score(whole.moved)
