@@ -209,13 +209,19 @@ class JobRequest(BaseModel):
     note: str | None = Field(default=None, max_length=NOTE_LENGTH_MAX)
 
 
+TruthReason = Literal[
+    "blank", "structure", "moved", "blurred", "clipped", "person", "face", "expression", "lines",
+    "eyes", "stranger",
+]  # fmt: skip
+
+
 class Truth(BaseModel):
     """How true a result is to its photo. Amber: look closely whether they are still themselves."""
 
     score: Annotated[int, Field(ge=0, le=100)]
     verdict: Literal["green", "amber"]
     reasons: Annotated[
-        list[str], Field(description="what is not as good as it can be, the worst first")
+        list[TruthReason], Field(description="what is not as good as it can be, the worst first")
     ]
 
 

@@ -71,10 +71,11 @@ test("a photo goes from file to saved result, by keyboard alone where it counts"
   await page.reload();
   await page.getByRole("heading", { name: "Here it is" }).waitFor({ timeout: 90_000 });
 
-  const slider = page.getByRole("slider");
+  const slider = page.getByRole("slider", { name: "Slide between before and after" });
   await slider.focus();
   await page.keyboard.press("ArrowRight");
   assert.equal(await slider.inputValue(), "51");
+  await page.getByText("they are still themselves").waitFor();
   await page.getByRole("button", { name: "Closer" }).press("Enter");
   await page.getByRole("button", { name: "Further away" }).press("Enter");
 
@@ -84,6 +85,9 @@ test("a photo goes from file to saved result, by keyboard alone where it counts"
   await page.getByText("Emma by the lake").waitFor();
   assert.equal(await savedBy("Save the photo"), "Emma by the lake jpg ffd8");
   assert.equal(await savedBy("as PNG"), "Emma by the lake png 8950");
+  await page.getByRole("slider", { name: "How much of it" }).press("ArrowLeft");
+  await page.getByText("95 %").waitFor();
+  assert.equal(await savedBy("Save the photo"), "Emma by the lake jpg ffd8");
 
   await page.goto(`${GATEWAY}/album`);
   await page.getByText("Finished").waitFor();

@@ -8,6 +8,7 @@ import { useWords } from "@/words";
 
 import { Button } from "./button";
 import { Icon } from "./icons";
+import { FULL } from "./strength";
 
 const ZOOMS = [1, 2, 4] as const;
 
@@ -16,9 +17,11 @@ interface Props {
   after: string;
   width: number;
   height: number;
+  /** How much of the result is seen on its side of the line, in per cent; the rest is the photo. */
+  strength: number;
 }
 
-export function Compare({ before, after, width, height }: Props) {
+export function Compare({ before, after, width, height, strength }: Props) {
   const words = useWords();
   const [at, setAt] = useState(50);
   const [zoom, setZoom] = useState(0);
@@ -37,7 +40,7 @@ export function Compare({ before, after, width, height }: Props) {
           role="group"
           aria-label={`${words("job.before")} · ${words("job.after")}`}
         >
-          <Pair before={before} after={after} at={at} times={times} slide={setAt} />
+          <Pair {...{ before, after, at, times, strength }} slide={setAt} />
         </div>
         <Zoom zoom={zoom} change={setZoom} />
       </div>
@@ -87,11 +90,12 @@ interface PairProps {
   after: string;
   at: number;
   times: number;
+  strength: number;
   slide: (at: number) => void;
 }
 
 /** Left of the line is before. Dragging slides; when zoomed, it moves both pictures in step. */
-function Pair({ before, after, at, times, slide }: PairProps) {
+function Pair({ before, after, at, times, strength, slide }: PairProps) {
   const words = useWords();
   const box = useRef<HTMLDivElement>(null);
   const drag = (event: PointerEvent) => {
@@ -108,11 +112,15 @@ function Pair({ before, after, at, times, slide }: PairProps) {
       onPointerDown={drag}
       onPointerMove={drag}
     >
+      {before && strength < FULL && (
+        <img src={before} alt="" draggable={false} className="absolute inset-0 size-full" />
+      )}
       <img
         src={after}
         alt={words("job.after")}
         draggable={false}
         className="absolute inset-0 size-full"
+        style={{ opacity: strength / FULL }}
       />
       {before && (
         <img

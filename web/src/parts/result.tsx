@@ -11,6 +11,8 @@ import { Compare } from "./compare";
 import { Save } from "./save";
 import { Share } from "./share";
 import { Heading, Notice } from "./sheet";
+import { FULL, Strength } from "./strength";
+import { Truth } from "./truth";
 import { Unlike } from "./unlike";
 
 /** The result beside what it was made from; the addresses of the first look go on being used. */
@@ -20,6 +22,7 @@ export function Result({ job, photo }: { job: Job; photo: Photo | undefined }) {
   const [captioned, setCaptioned] = useState(photo);
   const [isUnlike, setIsUnlike] = useState(false);
   const [left, setLeft] = useState<number>();
+  const [strength, setStrength] = useState(FULL);
   const isColoured = job.kind !== "restore";
   return (
     <>
@@ -33,14 +36,17 @@ export function Result({ job, photo }: { job: Job; photo: Photo | undefined }) {
           after={first.after}
           width={job.result.width}
           height={job.result.height}
+          strength={strength}
         />
       )}
+      {first.before && <Strength strength={strength} change={setStrength} />}
+      {job.result?.truth && <Truth truth={job.result.truth} />}
       {captioned && <Caption photo={captioned} written={setCaptioned} />}
       {left !== undefined && (
         <Notice tone="good">{words("job.unlike.done", { available: left })}</Notice>
       )}
       <div className="mt-3 flex flex-wrap items-center justify-center gap-3">
-        <Save finished={{ job, photo: captioned }} />
+        <Save finished={{ job, photo: captioned }} strength={strength} />
         <Share jobId={job.id} />
         <ButtonLink href="/" look="quiet">
           {words("job.another")}

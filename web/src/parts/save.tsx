@@ -7,11 +7,12 @@ import { Button } from "./button";
 import { Icon } from "./icons";
 import { usePress } from "./press";
 import { Trouble } from "./sheet";
+import { FULL } from "./strength";
 
 /** Saving a result: as what everybody can open, or as it is, without any loss. */
-export function Save({ finished }: { finished: Finished }) {
+export function Save({ finished, strength }: { finished: Finished; strength: number }) {
   const words = useWords();
-  const jpeg = usePress(() => save(finished, "jpg"));
+  const jpeg = usePress(() => save(finished, "jpg", strength));
   const png = usePress(() => save(finished, "png"));
   return (
     <>
@@ -20,9 +21,11 @@ export function Save({ finished }: { finished: Finished }) {
         <Icon name="save" />
         {words("job.download")}
       </Button>
-      <Button look="plain" disabled={png.isBusy} onClick={png.press}>
-        {words("job.download.png")}
-      </Button>
+      {strength === FULL && (
+        <Button look="plain" disabled={png.isBusy} onClick={png.press}>
+          {words("job.download.png")}
+        </Button>
+      )}
     </>
   );
 }

@@ -24,8 +24,11 @@ export function nameOf({ job, photo }: Finished, format: Format): string {
   return `${safe || "photo"} ${day}.${format}`;
 }
 
-export async function save(finished: Finished, format: Format): Promise<void> {
-  keep(await (await picture(finished.job, format)).blob(), nameOf(finished, format));
+/** A JPEG may be less than the whole restoration: `strength` is in per cent. */
+export async function save(finished: Finished, format: Format, strength = 100): Promise<void> {
+  const { job } = finished;
+  const made = strength < 100 ? blended(job, strength) : picture(job, format);
+  keep(await (await made).blob(), nameOf(finished, format));
 }
 
 /** One file with all these results, fetched one after the other; it is written while they come. */
@@ -54,6 +57,12 @@ async function picture(job: Job, format: Format): Promise<Response> {
   const answer = await fetch(job.result.url).catch(() => undefined);
   if (!answer?.ok) throw new Refused("offline");
   return answer;
+}
+
+async function blended(job: Job, strength: number): Promise<Response> {
+  const params = { path: { job_id: job.id }, query: { strength } };
+  const options = { params, parseAs: "blob" } as const;
+  return new Response(await body(api.GET("/v1/jobs/{job_id}/result/blend", options)));
 }
 
 /** A name that nothing else in the zip has. */
