@@ -38,6 +38,7 @@ RIM = 8
 PATCH, STEP, REACH = 24, 8, 8  # pixels: what is searched for, how often, and how far
 PATCH_CONTRAST = 5.0
 ALIKE, BETTER, FAR = 0.9, 0.02, 2.0  # a patch is found, surely rather there, that many pixels off
+MISTAKEN = 1  # of the patches: grain that was calmed may look like another place
 STRONGER = 1.3  # an edge is new if it is stronger than any near it was, by this factor
 
 Box = tuple[float, float, float, float]
@@ -174,7 +175,7 @@ def _displaced(before: Grey, after: Grey) -> float:
             here = float(alike[REACH - 1 : REACH + 2, REACH - 1 : REACH + 2].max())
             is_far = np.hypot(x - REACH, y - REACH) >= FAR
             displaced += bool(is_far and best > ALIKE and best - here > BETTER)
-    return displaced / max(1, told)
+    return max(0, displaced - MISTAKEN) / max(1, told)
 
 
 def _new_lines(before: Grey, after: Grey) -> float:

@@ -98,7 +98,7 @@ def test_a_face_that_was_not_there_is_a_stranger(
 
 def test_a_doubt_is_amber_and_says_why(master: Pixels, good: Pixels) -> None:
     bounds = truth.BOUNDS["clipped"]
-    contrast = np.clip((good.astype(float) - 128) * 1.5 + 128, 0, 255).astype(np.uint8)
+    contrast = np.clip((good.astype(float) - 128) * 1.35 + 128, 0, 255).astype(np.uint8)
     clipped = structure.compare(master[..., 0], contrast[..., 0]).clipped
     assert bounds.best < clipped < bounds.worst
 
