@@ -64,7 +64,7 @@ soak: setup ## Take a million random steps in the ledger, each answer predicted 
 bench: setup ## What the hot paths cost, against peers [only=saga|…] [rounds=5] [jobs=600] [watch=dispatcher,…] [photos=folder]
 	@$(VENV)/python -m bench $(only) --rounds $(or $(rounds),5) --jobs $(or $(jobs),600) --watch "$(watch)" --photos "$(photos)"
 
-training: gpu-environment ## Train a network of the CPU engine anew only=scratches|colours photos=folder [minutes=40]
+training: gpu-environment ## Train a network of the CPU engine anew only=scratches|light|colours photos=folder [minutes=40]
 	@[ -n "$(only)" ] && [ -n "$(photos)" ] || { echo "Name both: \`make training only=scratches photos=folder\`."; exit 1; }
 	@.rekindle/gpu-venv/bin/python -m bench.training.$(only) --photos "$(photos)" --minutes $(or $(minutes),40) \
 	  --weights worker/engines/cpu/weights/$(only).onnx

@@ -1,7 +1,8 @@
 """The networks: MobileNetV2's features (Sandler et al., 2018) and small decoders on top of them.
 
 The features come from ImageNet, in a package that ships torchvision's weights. Both networks see
-lightness alone, 1 x height x width in 0..1, because that is what every old photo has.
+lightness alone, 1 x height x width in 0..1, because that is what every old photo has. The third,
+for uneven light, sees a thumbnail's colours and starts from nothing.
 """
 
 from importlib.util import find_spec
@@ -136,6 +137,51 @@ class ColourNetwork(Network):
         return chroma
 
 
+class LightNetwork(nn.Module):  # type: ignore[misc]  # PyTorch is not where types are checked
+    """How brightly each place is lit, as a logarithm, 1 x height/8 x width/8 of a thumbnail.
+
+    It sees what `worker.engines.cpu.evenness.seen` makes of the thumbnail, 3 x height x width.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near = nn.Sequential(
+            *_pair(3, 24, 3),
+            *_pair(24, 32, 3, stride=2),
+            *_pair(32, 48, 3, stride=2),
+            Residual(48),
+            *_pair(48, 80, 3, stride=2),
+            Residual(80),
+            Residual(80),
+        )
+        self.far = nn.Sequential(*_pair(80, 112, 3, stride=2), Residual(112))
+        self.whole = nn.Linear(112, 112)
+        self.back = nn.Sequential(*_pair(112, 80, 3))
+        self.head = nn.Sequential(*_pair(160, 64, 3), *_pair(64, 64, 3), nn.Conv2d(64, 1, 1))
+
+    def forward(self, light: Tensor) -> Tensor:
+        near = self.near(light)
+        far = self.far(near)
+        far = far + self.whole(far.mean(dim=(2, 3)))[:, :, None, None]
+        lit: Tensor = self.head(torch.cat([near, _as_large_as(near, self.back(far))], dim=1))
+        return lit
+
+
+class Residual(nn.Module):  # type: ignore[misc]  # PyTorch is not where types are checked
+    """What is seen, and what two more looks at it add."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.looks = nn.Sequential(
+            *_pair(channels, channels, 3),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.looks(x))
+
+
 def parameters(network: Network, *, rate: float) -> list[dict[str, object]]:
     """For an optimizer: what is known already learns at a fifth of the rate."""
     known = list(network.features.parameters())
@@ -167,8 +213,8 @@ def _convolved(
     )
 
 
-def _pair(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+def _pair(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 

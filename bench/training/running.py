@@ -12,11 +12,16 @@ from torch import nn
 from bench.training import export
 from bench.training.schedule import Schedule
 
-STEPS_MAX = 3000
+STEPS_MAX = 12_000
 T = TypeVar("T")
 
 
-def run(description: str | None, train: Callable[[Path, Schedule], nn.Module], side: int) -> None:
+def run(
+    description: str | None,
+    train: Callable[[Path, Schedule], nn.Module],
+    side: int,
+    channels: int = 1,
+) -> None:
     """Train on one core, which leaves the other to whoever draws, and write the network."""
     reading = argparse.ArgumentParser(description=description)
     reading.add_argument("--photos", type=Path, required=True, help="with a LICENSES.csv")
@@ -25,7 +30,7 @@ def run(description: str | None, train: Callable[[Path, Schedule], nn.Module], s
     asked = reading.parse_args()
     torch.set_num_threads(1)
     network = train(asked.photos, Schedule(STEPS_MAX, asked.minutes))
-    export.write(network, asked.weights, (torch.zeros(1, 1, side, side),))
+    export.write(network, asked.weights, (torch.zeros(1, channels, side, side),))
 
 
 def ahead(draw: Callable[[], T]) -> Iterator[T]:

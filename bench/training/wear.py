@@ -75,13 +75,14 @@ def _softened(image: Plane, dice: Dice, level: float) -> Plane:
     return np.asarray((soft + grain[..., None] * strength).clip(0, 255), np.float32)
 
 
-def _faded(image: Plane, dice: Dice, level: float) -> Plane:
+def faded(image: Plane, dice: Dice, level: float) -> tuple[Plane, Plane]:
+    """A faded print, 0..255, and how brightly each place of it is lit: 1 is as the others are."""
     black, white = dice.uniform(0.05, 0.22) * level, 1 - dice.uniform(0.05, 0.25) * level
     share = np.clip(image / 255, 0, 1) ** dice.uniform(0.8, 1.25)
     uneven = 1 + 0.08 * level * _clouds(image.shape[:2], max(image.shape[:2]) / 3, dice)
     cast = np.array([1 - dice.uniform(0.15, 0.45) * level, 1 - dice.uniform(0.03, 0.15) * level, 1])
-    faded = (black + (white - black) * share) * uneven[..., None] * cast
-    return np.asarray(faded.clip(0, 1) * 255, np.float32)
+    pale = (black + (white - black) * share) * uneven[..., None] * cast
+    return np.asarray(pale.clip(0, 1) * 255, np.float32), uneven
 
 
 def _stained(image: Plane, dice: Dice, _level: float) -> Plane:
@@ -98,7 +99,7 @@ def _stained(image: Plane, dice: Dice, _level: float) -> Plane:
 STEPS: dict[str, Callable[[Plane, Dice, float], Plane]] = {
     "toned": _toned,
     "softened": _softened,
-    "faded": _faded,
+    "faded": lambda image, dice, level: faded(image, dice, level)[0],
     "stained": _stained,
 }
 """What happens to a print, in this order; then it is `damaged`, and `stored` as a JPEG."""

@@ -9,11 +9,12 @@ import onnxruntime
 import pytest
 import torch
 
-from bench.training import adopted, colours, export, photos, scratches
+from bench.training import adopted, colours, export, light, photos, scratches
 from bench.training.networks import Network
 from bench.training.schedule import Schedule
 from bench.training.wear import worn
 from tests.worker.storage import Picture
+from worker.engines.cpu import evenness
 
 FREE, OTHERS = "CC0-1.0 worldwide", "CC-BY-NC-2.0"
 SIDE = 64
@@ -67,6 +68,32 @@ def test_a_network_learns_and_its_file_says_the_same(
     assert not torch.equal(fresh.head.weight, network.head.weight)
     assert isinstance(network, Network)
     assert np.abs(made - wanted).max() < 0.02 * np.ptp(wanted) + 0.01
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_network_for_light_learns_and_its_file_says_the_same(
+    folder: Path, tmp_path: Path
+) -> None:
+    network = light.trained(folder, FEW)
+    file = tmp_path / "learnt.onnx"
+    export.write(network, file, (torch.zeros(1, 3, evenness.SIDE, evenness.SIDE),))
+    thumbnail = torch.rand(1, 3, evenness.SIDE, evenness.SIDE)
+    with torch.no_grad():
+        wanted = network(thumbnail).numpy()
+
+    made = onnxruntime.InferenceSession(str(file)).run(None, {"light": thumbnail.numpy()})[0]
+
+    assert made.shape == (1, 1, evenness.SIDE // light.CELL, evenness.SIDE // light.CELL)
+    assert np.abs(made - wanted).max() < 0.02 * np.ptp(wanted) + 0.01
+
+
+def test_what_a_light_says_is_how_much_brighter_the_print_became(portrait: Picture) -> None:
+    dice = np.random.default_rng(3)
+    picture, lit = light.example(portrait, dice)
+
+    assert picture.shape[:2] == lit.shape == (light.PRINT_SIDE, light.PRINT_SIDE)
+    assert float(np.ptp(lit)) > 0.02
+    assert abs(light.unlike(torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)).item()) == 0
 
 
 def test_what_a_batch_calls_lost_is_what_wear_hid(portrait: Picture) -> None:

@@ -47,7 +47,7 @@ async def test_an_attempt_is_stored_and_its_answer_says_what_was_stored(
     assert answer["sha256"] == hashlib.sha256(stored).hexdigest()
     assert answer["bytes"] == len(stored)
     assert answer["media_type"] == "image/png"
-    assert (answer["engine"], answer["engine_version"], answer["gpu"]) == ("cpu", "2", "cpu")
+    assert (answer["engine"], answer["engine_version"], answer["gpu"]) == ("cpu", "3", "cpu")
     assert {"download", "decode", "encode", "upload"} < set(answer["stages"])
     assert "already_stored" not in answer
 

@@ -17,7 +17,7 @@ from worker.stages import Stages
 
 class CpuEngine:
     name = "cpu"
-    version = "2"
+    version = "3"
     gpu = "cpu"
     model: Model | None = None  # its weights are part of its version
 

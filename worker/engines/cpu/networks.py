@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-Name = Literal["scratches", "grain", "detail", "colours"]
+Name = Literal["scratches", "grain", "light", "detail", "colours"]
 Planes = NDArray[np.float32]  # channels x height x width
 
 WEIGHTS = Path(__file__).parent / "weights"

@@ -1,4 +1,4 @@
-"""Restore: mend what is damaged, calm the grain, bring the tones back, draw edges clean."""
+"""Restore: mend what is damaged, calm the grain, even out light and tones, draw edges clean."""
 
 import numpy as np
 from cv2.typing import MatLike
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from worker.engines.cpu.colours import to_grey
 from worker.engines.cpu.damage import find_damage
 from worker.engines.cpu.detail import bring_out
+from worker.engines.cpu.evenness import even_out
 from worker.engines.cpu.faces import find_faces, nearness
 from worker.engines.cpu.noise import estimate_noise, soften_grain
 from worker.engines.cpu.repair import fill
@@ -22,4 +23,4 @@ def restore(photo: MatLike, *, seed: int) -> NDArray[np.uint8]:
     near = nearness(faces, mended.shape)
     calm = soften_grain(mended, noise, near)
     correct = correct_monochrome if toning.monochrome else correct_colour
-    return bring_out(correct(calm), noise, near)
+    return bring_out(correct(even_out(calm)), noise, near)
