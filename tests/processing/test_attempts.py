@@ -47,6 +47,18 @@ async def test_a_worker_gets_addresses_and_no_secrets(desk: Desk) -> None:
     assert run.webhook.endswith(f"/{attempt_id}?sig={signature(WEBHOOK_SECRET, attempt_id)}")
 
 
+async def test_the_master_that_was_sent_is_remembered(desk: Desk) -> None:
+    """A photo may be cut otherwise while its job runs; its result is compared with this one."""
+    await desk.submit()
+    sent = (await desk.attempt()).master_key
+
+    await rows.execute(desk.engine, "update preparations set master_key = 'masters/another.jpg'")
+
+    assert sent.startswith("masters/")
+    assert sent != "masters/another.jpg"
+    assert (await desk.attempt()).master_key == sent
+
+
 async def test_a_finished_run_is_ordered_to_be_checked(desk: Desk) -> None:
     await desk.submit()
     await desk.look()
