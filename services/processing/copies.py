@@ -7,14 +7,11 @@ place, no caption. What is written into results about their origin belongs into 
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from PIL import Image, ImageOps
 
 from services.processing.checking import ASPECT_TOLERANCE
-
-Name = Literal["before", "after", "card", "jpeg"]
-NAMES: tuple[Name, ...] = get_args(Name)
+from services.processing.copy_names import Name
 
 SIDE_MAX = 1600
 QUALITY, QUALITY_TO_KEEP = 86, 95

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from services.kit.http import AccountOfCaller
-from services.processing.copies import Name
+from services.processing.copy_names import Name
 from services.processing.copying import Copier
 
 Percent = Annotated[int, Query(ge=0, le=100)]

@@ -38,7 +38,7 @@ class Copier:
         self._waiting: Counter[UUID] = Counter()
 
     async def copy(self, job_id: UUID, name: str, *, account_id: UUID) -> bytes:
-        """One copy (`copies.NAMES`) as a JPEG; `NotFound` unless there is a pair to show.
+        """One copy (`copy_names.NAMES`) as a JPEG; `NotFound` unless there is a pair to show.
 
         `Unavailable` while too much is asked for.
         """

@@ -14,7 +14,15 @@ import PIL
 import pillow_heif
 from PIL import features
 
-from services.processing import blending, checking, copies, imaging, proposing, walls
+from services.processing import (
+    blending,
+    checking,
+    copies,
+    copy_names,
+    imaging,
+    proposing,
+    walls,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ def check(path: str, master: str, **expected: Any) -> checking.Result:
     return checking.check(Path(path), master=Path(master), **expected)
 
 
-def copy(name: copies.Name, **places: str) -> copies.Copied:
+def copy(name: copy_names.Name, **places: str) -> copies.Copied:
     paths: dict[str, Any] = {role: Path(place) for role, place in places.items()}
     return copies.copy(name, **paths)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.storage import Storage
-from services.processing import copies, copying
+from services.processing import copies, copy_names, copying
 from services.processing.models import jobs, preparations
 from tests.processing import rows
 
@@ -43,8 +43,8 @@ def is_like(pixel: object, colour: tuple[int, int, int]) -> bool:
     return all(abs(a - b) <= 4 for a, b in zip(pixel, colour, strict=True))
 
 
-@pytest.mark.parametrize("name", copies.NAMES)
-def test_a_copy_carries_pixels_and_nothing_else(tmp_path: Path, name: copies.Name) -> None:
+@pytest.mark.parametrize("name", copy_names.NAMES)
+def test_a_copy_carries_pixels_and_nothing_else(tmp_path: Path, name: copy_names.Name) -> None:
     before, after, target = master(tmp_path), result(tmp_path), tmp_path / "target"
 
     made = copies.copy(name, before=before, after=after, target=target)
@@ -113,7 +113,7 @@ async def test_the_owners_gateway_gets_copies_and_nobody_elses(
     account_id, job_id, photo_id = await finished(engine, storage, tmp_path)
     path = f"/v1/jobs/{job_id}/copies"
 
-    mine = [await client_of(account_id).get(f"{path}/{name}") for name in copies.NAMES]
+    mine = [await client_of(account_id).get(f"{path}/{name}") for name in copy_names.NAMES]
     theirs = await client_of(uuid4()).get(f"{path}/after")
     unknown = await client_of(account_id).get(f"{path}/original")
     async with engine.begin() as connection:
