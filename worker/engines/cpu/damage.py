@@ -25,7 +25,7 @@ STRETCH = (0.5, 99.5)  # percentiles of grey that become 0 and 1
 RANGE_LEAST = 8.0  # grey levels: a flatter picture holds nothing to tell damage from
 TILE_MARGIN, STRIDE = 32, 16
 
-SEED, GROW = 0.6, 0.15  # likelihoods: of the surest pixel of a place, and of all that belong to it
+SEED, GROW = 0.6, 0.05  # likelihoods: of the surest pixel of a place, and of all that belong to it
 SPECK_SEED = 0.9  # of a small and lonely one: a bird in the sky is no dust
 SPECK_SIDE = 9  # pixels at SIDE_MAX
 REACH = 1  # pixels around what is found: damage has soft edges
