@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.print_schemas import AppliedOutline, Quad
+from services.gateway.result_schemas import JobResult
 
 PHOTOS_PER_JOB_MAX = 10
 PHOTOS_PER_BATCH_MAX = 200
@@ -207,39 +208,6 @@ class JobRequest(BaseModel):
     kind: str = Field(max_length=64)
     photo_ids: list[UUID] = Field(min_length=1, max_length=PHOTOS_PER_JOB_MAX)
     note: str | None = Field(default=None, max_length=NOTE_LENGTH_MAX)
-
-
-TruthReason = Literal[
-    "blank", "structure", "moved", "blurred", "clipped", "person", "face", "expression", "lines",
-    "eyes", "stranger",
-]  # fmt: skip
-
-
-class Truth(BaseModel):
-    """How true a result is to its photo. Amber: look closely whether they are still themselves."""
-
-    score: Annotated[int, Field(ge=0, le=100)]
-    verdict: Literal["green", "amber"]
-    reasons: Annotated[
-        list[TruthReason], Field(description="what is not as good as it can be, the worst first")
-    ]
-
-
-class JobResult(BaseModel):
-    """The finished picture. The address is signed, and valid for five minutes."""
-
-    url: str
-    expires_at: datetime
-    width: int
-    height: int
-    media_type: str
-    bytes: int
-    sha256: str
-    engine: str
-    gpu_seconds: float
-    truth: Annotated[
-        Truth | None, Field(description="null of results that are older than the check")
-    ]
 
 
 class Job(BaseModel):

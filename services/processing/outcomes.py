@@ -5,17 +5,37 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from services.processing.runpod import Status
 
 DETAIL_LENGTH_MAX = 500
+WORDS_MAX, WORDS_LENGTH_MAX = 20, 120
 Word = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,100}$")]
 
 Fault = Literal[
     "input", "oom", "infra", "model", "timed-out", "cancelled", "lost", "bad-request", "quality"
 ]
 WORKER_FAULTS: tuple[Fault, ...] = ("input", "oom", "infra", "model")
+
+
+def _words(said: Any) -> list[str]:
+    """What a worker says in words of its own: a few, short, and printable, or nothing."""
+    words = said if isinstance(said, list) else []
+    kept = [word for word in words if isinstance(word, str) and word.isprintable()]
+    return [word[:WORDS_LENGTH_MAX] for word in kept[:WORDS_MAX]]
+
+
+Words = Annotated[list[str], BeforeValidator(_words)]
+
+
+class Hints(BaseModel):
+    """Which wishes of a note were granted, and which not, each with its reason."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    applied: Words = []
+    ignored: Words = []
 
 
 class WorkerOutput(BaseModel):
@@ -32,6 +52,9 @@ class WorkerOutput(BaseModel):
     bytes: Annotated[int, Field(gt=0)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     media_type: Literal["image/png"]
+    hints: Annotated[
+        Hints, BeforeValidator(lambda said: said if isinstance(said, dict) else {})
+    ] = Hints()
 
 
 @dataclass(frozen=True, slots=True)

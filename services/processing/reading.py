@@ -28,6 +28,13 @@ class TruthView(BaseModel):
     reasons: list[str]
 
 
+class HintsView(BaseModel):
+    """Which wishes of the note were granted, and which not."""
+
+    applied: list[str]
+    ignored: list[str]
+
+
 class ResultView(BaseModel):
     """Where the result is, for a few minutes, and what is known of it."""
 
@@ -42,6 +49,8 @@ class ResultView(BaseModel):
     gpu_seconds: float
     truth: TruthView | None = None
     """None of results that are older than the check."""
+
+    hints: HintsView | None = None
 
 
 class ProblemView(BaseModel):

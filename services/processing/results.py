@@ -155,6 +155,7 @@ def _result(attempt: Row[Any], facts: dict[str, Any]) -> dict[str, Any]:
         "sha256": facts["sha256"],
         "media_type": MEDIA_TYPE,
         "truth": facts["truth"],
+        "hints": output.get("hints"),
         "engine": output.get("engine", "unknown"),
         "gpu_seconds": attempt.gpu_seconds or 0.0,
     }

@@ -6,7 +6,14 @@ from uuid import uuid4
 
 import pytest
 
-from services.processing.outcomes import Failed, Finished, Running, outcome_of
+from services.processing.outcomes import (
+    WORDS_LENGTH_MAX,
+    WORDS_MAX,
+    Failed,
+    Finished,
+    Running,
+    outcome_of,
+)
 from services.processing.runpod import Status
 
 ATTEMPT = uuid4()
@@ -34,6 +41,24 @@ def test_a_finished_run_has_its_facts_and_its_cost() -> None:
 
     assert isinstance(outcome, Finished)
     assert (outcome.output.width, outcome.gpu_seconds) == (640, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("said", "applied"),
+    [
+        ({"applied": ["coat: grün"], "ignored": []}, ["coat: grün"]),
+        ({"applied": ["a\0b", 7, None, "x" * 500]}, ["x" * WORDS_LENGTH_MAX]),
+        ({"applied": ["x"] * 1000}, ["x"] * WORDS_MAX),
+        ({"applied": "everything"}, []),
+        (["coat"], []),
+        (None, []),
+    ],
+)
+def test_a_workers_words_are_kept_as_far_as_they_make_sense(said: Any, applied: list[str]) -> None:
+    outcome = outcome_of(status("COMPLETED", output=OUTPUT | {"hints": said}), ATTEMPT)
+
+    assert isinstance(outcome, Finished)
+    assert outcome.output.hints.applied == applied
 
 
 @pytest.mark.parametrize("name", ["IN_QUEUE", "IN_PROGRESS", "RUNNING", "SOMETHING_NEW", ""])

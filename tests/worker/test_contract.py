@@ -218,6 +218,18 @@ async def test_the_answer_says_which_wishes_of_the_note_were_granted(
     }
 
 
+async def test_restoring_says_that_it_colours_nothing(bucket: Bucket, portrait: Picture) -> None:
+    handler = Handler(CpuEngine(), lambda _job, _progress: None)
+    asked = order(bucket, as_png(portrait), options=asking(note="Grandfather's coat was green."))
+
+    answer = await handler({"id": "1", "input": asked})
+
+    assert answer["hints"] == {
+        "applied": [],
+        "ignored": ["coat: green (nothing is coloured here)"],
+    }
+
+
 async def test_two_people_are_brought_together_and_the_answer_says_how(
     bucket: Bucket, portrait: Picture
 ) -> None:

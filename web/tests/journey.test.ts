@@ -76,6 +76,8 @@ test("a photo goes from file to saved result, by keyboard alone where it counts"
   await page.keyboard.press("ArrowRight");
   assert.equal(await slider.inputValue(), "51");
   await page.getByText("they are still themselves").waitFor();
+  // Restoring colours nothing, and says so.
+  await page.getByText("coat: green (nothing is coloured here)").waitFor();
   await page.getByRole("button", { name: "Closer" }).press("Enter");
   await page.getByRole("button", { name: "Further away" }).press("Enter");
 

@@ -14,6 +14,7 @@ import { Heading, Notice } from "./sheet";
 import { FULL, Strength } from "./strength";
 import { Truth } from "./truth";
 import { Unlike } from "./unlike";
+import { Wishes } from "./wishes";
 
 /** The result beside what it was made from; the addresses of the first look go on being used. */
 export function Result({ job, photo }: { job: Job; photo: Photo | undefined }) {
@@ -41,6 +42,7 @@ export function Result({ job, photo }: { job: Job; photo: Photo | undefined }) {
       )}
       {first.before && <Strength strength={strength} change={setStrength} />}
       {job.result?.truth && <Truth truth={job.result.truth} />}
+      {job.result?.hints && <Wishes hints={job.result.hints} />}
       {captioned && <Caption photo={captioned} written={setCaptioned} />}
       {left !== undefined && (
         <Notice tone="good">{words("job.unlike.done", { available: left })}</Notice>

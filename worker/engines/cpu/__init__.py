@@ -10,6 +10,7 @@ from worker.engines.cpu.colourization import colourize
 from worker.engines.cpu.motion import MOTION, animate
 from worker.engines.cpu.restoration import restore
 from worker.engines.cpu.togetherness import COMPOSITION, bring_together
+from worker.engines.cpu.wishes import NO_COLOURS, read_wishes, refused
 from worker.order import Options, Task
 from worker.pictures import Picture
 from worker.stages import Stages
@@ -24,7 +25,7 @@ class CpuEngine:
     @property
     def tasks(self) -> Mapping[Task, Work]:
         return {
-            "restore": self._restore,
+            "restore": self._restore_only,
             "colourize": self._colourize,
             "restore_colourize": self._restore_colourize,
             "bring_together": self._bring_together,
@@ -41,6 +42,13 @@ class CpuEngine:
     def _restore(self, photos: Sequence[Picture], options: Options, stage: Stages) -> Picture:
         with stage("restore"):
             return self.restore(photos[0], seed=options.seed)
+
+    def _restore_only(self, photos: Sequence[Picture], options: Options, stage: Stages) -> Picture:
+        """A note is read here as well, so that nobody wonders where a wish went."""
+        restored = self._restore(photos, options, stage)
+        ignored = refused(read_wishes(options.note), NO_COLOURS)
+        stage.facts["hints"] = {"applied": [], "ignored": ignored}
+        return restored
 
     def _colourize(self, photos: Sequence[Picture], options: Options, stage: Stages) -> Picture:
         with stage("colourize"):

@@ -13,7 +13,7 @@ from worker.engines.cpu.guess import guess_colours
 from worker.engines.cpu.hints import Hints, read_hints
 from worker.engines.cpu.propagation import SIDE_MAX, enlarge, spread
 from worker.engines.cpu.toning import measure_toning
-from worker.engines.cpu.wishes import Wish, read_wishes
+from worker.engines.cpu.wishes import Wish, read_wishes, refused
 
 REVIVED = 1.25  # a photo that has colours keeps them, a little stronger
 CHROMA_MAX = 60.0
@@ -30,8 +30,7 @@ class Coloured(NamedTuple):
 def colourize(photo: MatLike, *, note: str | None = None) -> Coloured:
     wishes = read_wishes(note)
     if not measure_toning(photo).monochrome:
-        kept = [f"{wish.thing_said}: {wish.colour} (the photo has colours)" for wish in wishes]
-        return Coloured(_revived(photo), [], kept)
+        return Coloured(_revived(photo), [], refused(wishes, "the photo has colours"))
     grey = to_grey(photo)
     lab = to_lab(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
     light = np.asarray(lab[..., 0] / 100, np.float32)

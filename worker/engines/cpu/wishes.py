@@ -18,6 +18,7 @@ Colour = Literal[
 ]  # fmt: skip
 
 WISHES_MAX = 12
+NO_COLOURS = "nothing is coloured here"
 APART_MAX = 6  # words between a thing and its colour
 
 THINGS: dict[Thing, str] = {
@@ -67,6 +68,11 @@ class Wish(NamedTuple):
     thing: Thing
     colour: Colour
     thing_said: str
+
+
+def refused(wishes: list[Wish], reason: str) -> list[str]:
+    """These wishes in words for the user, each with why it is not granted."""
+    return [f"{wish.thing_said}: {wish.colour} ({reason})" for wish in wishes]
 
 
 def read_wishes(note: str | None) -> list[Wish]:
