@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,7 +24,6 @@ from worker.engines.cpu.colourization import colourize
 from worker.engines.cpu.restoration import restore
 
 SIDE, SEEDS, LEVEL = 560, 2, 0.8
-OWN_PHOTOS_MAX = 40
 UNSEEN = (1 << 31) + 1_000
 COLOURED = "coloured"
 
@@ -50,7 +48,7 @@ async def measure(options: Options) -> Report:
         for name, picture in photos.clean_pictures(SIDE).items()
     }
     if options.photos:
-        pictures |= _of(options.photos)
+        pictures |= photos.of_folder(options.photos, SIDE)
     verdicts: dict[tuple[bool, str], list[bool]] = defaultdict(list)
     spent: list[float] = []
     for case in _cases(pictures):
@@ -128,14 +126,3 @@ def donor() -> tuple[Pixels, Face]:
     grey = np.clip(large * 255, 0, 255).astype(np.uint8)
     eyes = np.array([[[60, 90], [100, 90]], [[150, 90], [190, 90]]], np.float32)
     return np.dstack([grey] * 3), Face(eyes, (125.0, 150.0))
-
-
-def _of(folder: Path) -> dict[str, Pixels]:
-    paths = sorted(path for path in folder.iterdir() if path.suffix in {".jpg", ".png"})
-    found = {}
-    for path in paths[:: max(1, len(paths) // OWN_PHOTOS_MAX)]:
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is not None:
-            scale = SIDE / max(picture.shape)
-            found[path.name] = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale), np.uint8)
-    return found

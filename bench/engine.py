@@ -32,7 +32,7 @@ from worker.engines.cpu.restoration import restore
 from worker.engines.cpu.toning import measure_toning
 
 UNSEEN = 1 << 31
-SEEDS, SIDE, OWN_PHOTOS_MAX = 2, 512, 40
+SEEDS, SIDE = 2, 512
 TOLERANCE = 2
 """Pixels by which the rim of what is found may be off."""
 
@@ -61,7 +61,7 @@ async def measure(options: Options) -> Report:
     report = Report("engine", "The CPU engine: worn prints restored, grey ones coloured")
     _measure_pictures(report, "", _shipped(), goals=True)
     if options.photos:
-        _measure_pictures(report, "photos: ", _of(options.photos), goals=False)
+        _measure_pictures(report, "photos: ", photos.of_folder(options.photos, SIDE), goals=False)
     _measure_cost(report, options.rounds)
     report.notes.append(f"load at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     return report
@@ -217,14 +217,3 @@ def _shipped() -> dict[str, Pixels]:
         name: np.ascontiguousarray(picture[..., ::-1])
         for name, picture in photos.clean_pictures(SIDE).items()
     }
-
-
-def _of(folder: Path) -> dict[str, Pixels]:
-    paths = sorted(path for path in folder.iterdir() if path.suffix in {".jpg", ".png"})
-    found = {}
-    for path in paths[:: max(1, len(paths) // OWN_PHOTOS_MAX)]:
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is not None:
-            scale = SIDE / max(picture.shape)
-            found[path.name] = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale), np.uint8)
-    return found

@@ -7,6 +7,7 @@ domain, coffee, chelsea and motorcycle are CC0 or free to use: see scikit-image'
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,6 +19,7 @@ from deploy.local.places import PRIVATE
 FOLDER = PRIVATE / "bench-photos"
 SOURCES = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
 ACROSS, DOWN = 3, 2
+OWN_PHOTOS_MAX = 40
 NOISE_SIDE, NOISE_LUMA, NOISE_COLOUR = 512, 5.0, 3.0
 HELD_UPRIGHT = 6
 """The EXIF orientation of a phone that was held upright."""
@@ -48,6 +50,18 @@ def photo(size: str, ending: str) -> Path:
 def clean_pictures(side: int) -> dict[str, NDArray[np.uint8]]:
     """The pictures themselves, height x width x 3, of about that many pixels on the longer side."""
     return {name: np.asarray(_fitted(name, side)) for name in SOURCES}
+
+
+def of_folder(folder: Path, side: int) -> dict[str, NDArray[np.uint8]]:
+    """Some photos of one's own (BGR), of that many pixels on the longer side, by their names."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix in {".jpg", ".png"})
+    found = {}
+    for path in paths[:: max(1, len(paths) // OWN_PHOTOS_MAX)]:
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is not None:
+            scale = side / max(picture.shape)
+            found[path.name] = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale), np.uint8)
+    return found
 
 
 def _shipped(name: str) -> Image.Image:
