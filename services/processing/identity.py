@@ -74,9 +74,10 @@ class People:
 
 def compare(master: Picture, result: Picture) -> People:
     """Two pictures of one shape, height x width x 3 (RGB), of whatever sizes."""
-    grey_master, grey_result = (cv2.cvtColor(some, cv2.COLOR_RGB2GRAY) for some in (master, result))
-    scale = grey_result.shape[1] / grey_master.shape[1]
-    before, after = find(_as_bytes(grey_master), ANY), find(_as_bytes(grey_result), PLAIN)
+    pictures = (master, result)
+    greys = [_as_bytes(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in pictures]
+    scale = result.shape[1] / master.shape[1]
+    before, after = find(greys[0], ANY), find(greys[1], PLAIN)
     known = sorted((box for box, sure in before if sure >= CERTAIN), key=_width, reverse=True)
     strangers = [
         box
@@ -85,7 +86,7 @@ def compare(master: Picture, result: Picture) -> People:
         and not any(_overlap(_scaled(old, scale), box) > OVERLAP_LEAST for old, _ in before)
     ]
     likenesses = [
-        _likeness(master, result, box, scale)
+        _likeness(pictures, greys, box, scale)
         for box in known[:FACES_MAX]
         if _width(box) >= WIDTH_LEAST
     ]
@@ -102,9 +103,10 @@ def find(grey: Grey, least: float) -> list[tuple[Box, float]]:
     return [(_scaled(box, 1 / scale), score) for box, score in zip(corners, sure, strict=True)]
 
 
-def _likeness(master: Picture, result: Picture, box: Box, scale: float) -> Likeness:
-    pictures, boxes = (master, result), (box, _scaled(box, scale))
-    greys = [_as_bytes(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in pictures]
+def _likeness(
+    pictures: Sequence[Picture], greys: Sequence[Grey], box: Box, scale: float
+) -> Likeness:
+    (master, result), boxes = pictures, (box, _scaled(box, scale))
     faces = [_cut(grey, place) for grey, place in zip(greys, boxes, strict=True)]
     (who, eyes), (who_now, _) = (
         _described(grey, place) for grey, place in zip(greys, boxes, strict=True)
